@@ -111,7 +111,7 @@ class Robot(Protocol):
         ...
 
     def move_to(self, pose: Array, gripper: Array | None = None) -> None:
-        """Blocks until the end effectors rest at `pose` (n_arms, 7); raises RobotFault if they do not."""
+        """Blocks until the end effectors rest at `pose` (n_arms, 7); RobotFault if they do not."""
         ...
 
     def stop(self) -> None:
@@ -210,7 +210,7 @@ class Task(Protocol):
         ...
 
     def reset(self, world: World, rng: np.random.Generator) -> tuple[Array, Array]:
-        """Places the objects; gives the arms' start poses (n_arms, 7) and gripper widths (n_arms,)."""
+        """Places the objects; gives start poses (n_arms, 7) and gripper widths (n_arms,)."""
         ...
 
     def observe(self, world: World, state: RobotState) -> Array:

@@ -38,7 +38,8 @@ def arbitrate(
         return Action(clipped, proposal_source, clipped, None, 0), replace(hands, on=False)
     if sample.action.shape != clipped.shape or not np.isfinite(sample.action).all():
         raise PoisonedDataError(
-            f"the teleoperation device gave {sample.action}; valid: {clipped.shape[0]} finite values"
+            f"the teleoperation device gave {sample.action}; "
+            f"valid: {clipped.shape[0]} finite values"
         )
     human = np.clip(sample.action, -1.0, 1.0).astype(np.float32)
     takeovers = hands.takeovers + (not hands.on)

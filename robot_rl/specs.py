@@ -146,7 +146,8 @@ def validate(array: Array, spec: ArraySpec, where: str = "") -> None:
         raise PoisonedDataError(f"{label}: {array[tuple(index)]} at index {index}; valid: finite")
     if (array < spec.low - 1e-5).any() or (array > spec.high + 1e-5).any():
         raise SpecError(
-            f"{label}: {array.min():.4g} … {array.max():.4g}, valid: {spec.low:.4g} … {spec.high:.4g}"
+            f"{label}: {array.min():.4g} … {array.max():.4g}, "
+            f"valid: {spec.low:.4g} … {spec.high:.4g}"
         )
 
 

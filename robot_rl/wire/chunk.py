@@ -1,6 +1,6 @@
 """A chunk: a checksummed run of records of one actor; what is spooled, sent, appended to the log.
 
-Layout: a fixed 96-byte little-endian header, then `count` records (or one msgpack amendment).
+Layout: a fixed 92-byte little-endian header, then `count` records (or one msgpack amendment).
 CRC32C (Castagnoli) covers the payload; the header carries its own.
 """
 
@@ -73,7 +73,7 @@ def make_header(
 
 
 def pack_header(header: ChunkHeader) -> bytes:
-    """The 96 bytes; raises DataError on a field that does not fit."""
+    """The 92 bytes; raises DataError on a field that does not fit."""
     name = header.actor.encode()
     if len(name) > 32 or not name:
         raise DataError(f"actor id '{header.actor}' must have 1 to 32 bytes")

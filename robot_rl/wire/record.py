@@ -1,4 +1,4 @@
-"""The fixed binary layout of one record, derived from the EnvSpec: the same in ring, spool, wire, log.
+"""The fixed binary layout of one record, derived from the EnvSpec; ring, spool, wire, log share it.
 
 A stream of records is a START (the first observation of an episode) followed by STEPs, each with
 the transition's fields and its *next* observation; so every observation is stored once, and a
@@ -41,7 +41,7 @@ HEAD = [
     ("intervention_id", "<u4"),
     ("reward", "<f4"),
 ]
-"""Fields before the arrays; `record_dtype` adds action, proposed, human, commanded, observations."""
+"""Fields before the arrays; `record_dtype` adds the actions and observations."""
 
 
 def record_dtype(spec: EnvSpec) -> np.dtype:
