@@ -1,0 +1,35 @@
+# Shared by the launch scripts: finds Python, makes the project's own virtual environment, installs.
+# Settings: PYTHON (an interpreter >= 3.11), ROBOT_RL_VENV (default .venv), PIP_ARGS (for pip install).
+set -euo pipefail
+ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+VENV="${ROBOT_RL_VENV:-$ROOT/.venv}"
+
+find_python() {
+    local candidate
+    for candidate in "${PYTHON:-}" python3.11 python3.12 python3.13 python3; do
+        [ -n "$candidate" ] || continue
+        if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+            echo "$candidate"
+            return
+        fi
+    done
+    echo "launch: no Python 3.11 or newer found; set PYTHON=/path/to/python3.11" >&2
+    exit 2
+}
+
+# make_environment [extra]: installs the project, editable, at the versions that were tested.
+make_environment() {
+    local stamp="$VENV/.installed" wanted
+    wanted="$(cat "$ROOT/pyproject.toml" "$ROOT/constraints.txt" | cksum) ${1:-}"
+    if [ -x "$VENV/bin/python" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
+        return
+    fi
+    echo "launch: installing into $VENV (once; some minutes)"
+    [ -x "$VENV/bin/python" ] || "$(find_python)" -m venv "$VENV"
+    # torch first and exactly: an open range can pull in other builds of several GB.
+    "$VENV/bin/python" -m pip install -q ${PIP_ARGS:-} -c "$ROOT/constraints.txt" \
+        "$(grep '^torch==' "$ROOT/constraints.txt")"
+    "$VENV/bin/python" -m pip install -q ${PIP_ARGS:-} -c "$ROOT/constraints.txt" \
+        -e "$ROOT${1:+[$1]}"
+    echo "$wanted" > "$stamp"
+}

@@ -1,0 +1,63 @@
+"""What the verbs share: overrides, config folders, settings."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from robot_rl.config import GROUPS, config_file, convert, load_config, plain
+from robot_rl.errors import ConfigError
+from robot_rl.runtime.settings import AgentNumbers, RunSettings
+
+NOT_SETTINGS = {*GROUPS, "choices"}
+
+
+def add_overrides(parser: argparse.ArgumentParser) -> None:
+    """`key=value …` and `--config-dir`."""
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="Hydra overrides")
+    parser.add_argument(
+        "--config-dir",
+        action="append",
+        default=[],
+        metavar="FOLDER",
+        help="a folder with your own robot/, task/, agent/ … YAML files; may be given again",
+    )
+
+
+def compose(options: argparse.Namespace) -> DictConfig:
+    """The config of a verb's overrides."""
+    return load_config(options.overrides, folders=config_folders(options))
+
+
+def config_folders(options: argparse.Namespace) -> list[Path]:
+    """--config-dir and ROBOT_RL_CONFIG_DIR (colon-separated)."""
+    more = os.environ.get("ROBOT_RL_CONFIG_DIR", "")
+    return [Path(folder) for folder in [*options.config_dir, *filter(None, more.split(":"))]]
+
+
+def settings_of(cfg: DictConfig) -> RunSettings:
+    """The typed settings; ConfigError names a key of the wrong type."""
+    raw = {key: value for key, value in plain(cfg).items() if key not in NOT_SETTINGS}
+    settings: RunSettings = convert(raw, RunSettings, "configs/train.yaml")
+    if settings.run is not None and settings.resume is not None:
+        raise ConfigError("run and resume exclude each other; valid: one of them")
+    return settings
+
+
+def numbers_of(cfg: DictConfig) -> AgentNumbers:
+    """The agent's numbers that the runtime needs."""
+    where = config_file(cfg, "agent")
+    if "replay" not in cfg.agent:
+        raise ConfigError(f"{where}: no `replay` node; see configs/agent/rlpd.yaml")
+    numbers: AgentNumbers = convert(plain(cfg.agent.replay), AgentNumbers, f"{where}: replay")
+    return numbers
+
+
+def emit(result: dict[str, Any]) -> None:
+    """One JSON document on standard output."""
+    print(json.dumps(result, indent=2, default=str, allow_nan=True))

@@ -1,0 +1,33 @@
+"""Write a run's self-contained HTML report, or compare several runs.
+
+robot-rl report runs/mine
+robot-rl report runs/seed0 runs/seed1 runs/seed2     (pooled curve with its interval)
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from robot_rl.commands.common import emit
+from robot_rl.errors import ConfigError
+from robot_rl.report.page import compare_runs, write_report
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run folders")
+
+
+def run(options: argparse.Namespace) -> int:
+    for path in options.runs:
+        if not (path / "config.yaml").exists():
+            raise ConfigError(f"'{path}' is no run (config.yaml is missing)")
+    if len(options.runs) == 1:
+        page = write_report(options.runs[0])
+    else:
+        page = compare_runs(options.runs)
+    if options.json:
+        emit({"report": str(page)})
+    else:
+        print(page)
+    return 0

@@ -1,0 +1,200 @@
+"""The actor: the control loop at the policy's rate and nothing else. No socket, no disk, no torch.
+
+Per period: newest weights, act, arbitrate, step, leave the transition in the ring.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from robot_rl.errors import RobotFault
+from robot_rl.interfaces import Policy, TeleopDevice
+from robot_rl.intervention import Hands, arbitrate
+from robot_rl.report.metrics import MetricsWriter
+from robot_rl.types import Action, Array, LimitStage, Observation, Source, Transition
+from robot_rl.wire.actor_link import ActorLink
+
+CREDIT_POLL_S = 0.0005
+REPORT_S = 2.0
+RESET_SEEDS = 2**31
+
+
+@dataclass(slots=True)
+class Episode:
+    """What one episode adds up to."""
+
+    index: int
+    steps: int = 0
+    episode_return: float = 0.0
+    success: int = -1
+    human_steps: int = 0
+    takeovers: int = 0
+
+
+@dataclass(slots=True)
+class Actor:
+    """Everything one actor process holds; `run` is its loop.
+
+    env: a gymnasium environment with `data_spec` and the info keys of RobotEnv.
+    wait: where it waits for the learner's credit: "step", "episode" (hardware) or "never".
+    """
+
+    env: Any
+    policy: Policy
+    teleop: TeleopDevice
+    link: ActorLink
+    metrics: MetricsWriter
+    actor: str
+    epoch: int
+    seed: int
+    wait: str = "step"
+    hands: Hands = field(default_factory=Hands)
+    total_steps: int = 0
+    episodes: int = 0
+    late_periods: int = 0
+    staleness: int = 0
+    _rng: np.random.Generator = field(init=False)
+    _reported: float = 0.0
+    _reported_steps: int = 0
+
+    def __post_init__(self) -> None:
+        self._rng = np.random.default_rng([self.seed, self.epoch % RESET_SEEDS])
+
+    def run(self, stopping: Callable[[], bool]) -> None:
+        """Episodes until `stopping()`; an interrupted episode ends where it stands."""
+        self._reported = time.monotonic()
+        while not stopping():
+            if self.wait != "never" and not self._credit(stopping):
+                return
+            self.episode(stopping)
+
+    def episode(self, stopping: Callable[[], bool]) -> None:
+        """One episode: reset, then steps until it ends or `stopping()`."""
+        obs, info = self.env.reset(seed=int(self._rng.integers(RESET_SEEDS)))
+        record = Episode(self.episodes)
+        self.episodes += 1
+        self.policy.reset()
+        stamp, boot = int(info["stamp_ns"]), int(info["boot_id"])
+        self.link.start(obs, record.index, stamp, boot)
+        done = False
+        while not done and not stopping():
+            if self.wait == "step" and not self._credit(stopping):
+                return
+            obs, stamp, done = self.step(obs, stamp, record)
+            self._report()
+        if done:
+            self._finish(record)
+
+    def step(
+        self, obs: Observation, stamp_ns: int, record: Episode
+    ) -> tuple[Observation, int, bool]:
+        """One period; gives the next observation, its stamp and whether the episode ended."""
+        self._refresh()
+        chunk = self.policy.act(obs, record.steps, stamp_ns)
+        source = Source.POLICY if self.policy.version else Source.RANDOM
+        sample = self.teleop.read()
+        if sample is not None and sample.stop:
+            raise RobotFault("emergency stop pressed at the teleoperation device")
+        before = self.hands.takeovers
+        action, self.hands = arbitrate(chunk.actions[0], sample, self.hands, proposal_source=source)
+        record.takeovers += self.hands.takeovers - before
+        next_obs, reward, terminated, truncated, info = self.env.step(action.vector)
+        if sample is not None and sample.success is not None:
+            info = {**info, "success": int(sample.success)}
+            reward = float(sample.success)
+            terminated = terminated or sample.success
+        record.steps += 1
+        transition = self._transition(
+            obs, action, next_obs, float(reward), terminated, truncated, info, record
+        )
+        self.link.step(transition)
+        self.total_steps += 1
+        record.episode_return += float(reward)
+        record.success = int(info["success"])
+        record.human_steps += action.source is Source.HUMAN
+        return next_obs, transition.stamp_ns, terminated or truncated
+
+    def _transition(
+        self,
+        obs: Observation,
+        action: Action,
+        next_obs: Observation,
+        reward: float,
+        terminated: bool,
+        truncated: bool,
+        info: dict[str, Any],
+        record: Episode,
+    ) -> Transition:
+        human: Array = np.full_like(action.vector, np.nan) if action.human is None else action.human
+        return Transition(
+            obs=obs,
+            action=info["executed"],
+            proposed=action.proposed,
+            human=human,
+            commanded=info["commanded"],
+            limiting_stage=LimitStage(info["limiting_stage"]),
+            reward=reward,
+            next_obs=next_obs,
+            terminated=bool(terminated),
+            truncated=bool(truncated),
+            success=int(info["success"]),
+            source=action.source,
+            intervention_id=action.intervention_id,
+            policy_version=self.policy.version,
+            actor=self.actor,
+            epoch=self.epoch,
+            sequence=self.link.next_sequence,
+            episode=record.index,
+            step=record.steps,
+            stamp_ns=int(info["stamp_ns"]),
+            action_stamp_ns=int(info["action_stamp_ns"]),
+            boot_id=int(info["boot_id"]),
+        )
+
+    def _refresh(self) -> None:
+        newest = self.link.newest()
+        if newest is not None:
+            self.policy.load(*newest)
+        self.staleness = max(0, self.link.published_version - self.policy.version)
+
+    def _credit(self, stopping: Callable[[], bool]) -> bool:
+        """Waits until the learner allows another step; False when asked to stop meanwhile."""
+        while self.link.credits <= self.total_steps:
+            if stopping():
+                return False
+            time.sleep(CREDIT_POLL_S)
+        return True
+
+    def _report(self) -> None:
+        now = time.monotonic()
+        if now - self._reported < REPORT_S:
+            return
+        rate = (self.total_steps - self._reported_steps) / (now - self._reported)
+        self._reported, self._reported_steps = now, self.total_steps
+        self.metrics.write(
+            "actor",
+            self.total_steps,
+            actor=self.actor,
+            env_steps_per_s=rate,
+            staleness=self.staleness,
+            version=self.policy.version,
+            late_periods=self.late_periods,
+        )
+
+    def _finish(self, record: Episode) -> None:
+        self.metrics.write(
+            "episode",
+            self.total_steps,
+            actor=self.actor,
+            episode=record.index,
+            steps=record.steps,
+            episode_return=record.episode_return,
+            success=record.success,
+            interventions=record.takeovers,
+            human_steps=record.human_steps,
+        )

@@ -1,0 +1,146 @@
+"""The evaluator: frozen policies on seeded episodes of an environment of its own."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import safe_open
+
+from robot_rl.errors import CheckpointError
+from robot_rl.interfaces import Policy
+from robot_rl.report.metrics import MetricsWriter
+from robot_rl.types import Array
+
+POLL_S = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationResult:
+    """Outcome of N seeded episodes with one frozen policy."""
+
+    version: int
+    seeds: list[int]
+    successes: list[int]
+    """Per episode 1, 0, or -1 where the environment does not judge."""
+    returns: list[float]
+    lengths: list[int]
+
+    @property
+    def success_rate(self) -> float:
+        """Share of judged episodes that succeeded; NaN where none was judged."""
+        judged = [s for s in self.successes if s >= 0]
+        return sum(judged) / len(judged) if judged else float("nan")
+
+
+def evaluate(
+    env: Any,
+    policy: Policy,
+    *,
+    episodes: int,
+    seed: int,
+    stopping: Callable[[], bool] = lambda: False,
+    on_frame: Callable[[int, int], None] | None = None,
+) -> EvaluationResult:
+    """Runs `episodes` deterministic episodes with reset seeds seed, seed + 1, …
+
+    `on_frame(episode, step)` is called after the reset and after each step (for video).
+    """
+    successes, returns, lengths = [], [], []
+    for index in range(episodes):
+        obs, info = env.reset(seed=seed + index)
+        policy.reset()
+        total, step, done, success = 0.0, 0, False, -1
+        while not done and not stopping():
+            if on_frame is not None:
+                on_frame(index, step)
+            chunk = policy.act(obs, step, int(info["stamp_ns"]), deterministic=True)
+            obs, reward, terminated, truncated, info = env.step(chunk.actions[0])
+            total += float(reward)
+            step += 1
+            success = int(info["success"])
+            done = terminated or truncated
+        if stopping():
+            break
+        successes.append(success)
+        returns.append(total)
+        lengths.append(step)
+    seeds = list(range(seed, seed + len(lengths)))
+    return EvaluationResult(policy.version, seeds, successes, returns, lengths)
+
+
+def load_policy(path: Path) -> tuple[dict[str, Array], int, str]:
+    """Weights, version and agent name of a policy snapshot; CheckpointError when it is none."""
+    if not path.is_file():
+        raise CheckpointError(
+            f"{path}: no policy snapshot; valid: <run>/policies/step-*.safetensors"
+        )
+    try:
+        with safe_open(path, framework="numpy") as file:
+            meta = file.metadata() or {}
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (OSError, ValueError, RuntimeError) as error:
+        raise CheckpointError(f"{path}: {error}") from error
+    if "version" not in meta:
+        raise CheckpointError(f"{path}: no policy snapshot (metadata has no version)")
+    return weights, int(meta["version"]), meta.get("agent", "")
+
+
+def snapshots(run_dir: Path) -> list[tuple[int, Path]]:
+    """(environment steps, path) of every policy snapshot, oldest first."""
+    paths = sorted((run_dir / "policies").glob("step-*.safetensors"))
+    return [(int(path.stem.partition("-")[2]), path) for path in paths]
+
+
+def pending(
+    run_dir: Path, done: set[int], stopping: Callable[[], bool]
+) -> Iterator[tuple[int, Path]]:
+    """Yields snapshots as they appear, in order; ends when `stopping()` and none is left."""
+    while True:
+        waiting = [item for item in snapshots(run_dir) if item[0] not in done]
+        if waiting:
+            done.add(waiting[0][0])
+            yield waiting[0]
+        elif stopping():
+            return
+        else:
+            time.sleep(POLL_S)
+
+
+def follow(
+    env: Any,
+    policy: Policy,
+    run_dir: Path,
+    metrics: MetricsWriter,
+    *,
+    episodes: int,
+    seed: int,
+    done: set[int],
+    last: Callable[[], bool],
+    abort: Callable[[], bool],
+) -> None:
+    """Evaluates each snapshot of a run; `last()` says that no more will come."""
+    for steps, path in pending(run_dir, done, lambda: last() or abort()):
+        if abort():
+            return
+        weights, version, _ = load_policy(path)
+        policy.load(weights, version)
+        started = time.monotonic()
+        result = evaluate(env, policy, episodes=episodes, seed=seed, stopping=abort)
+        if abort():
+            return
+        metrics.write(
+            "eval",
+            steps,
+            version=version,
+            episodes=len(result.lengths),
+            successes=sum(s == 1 for s in result.successes),
+            judged=sum(s >= 0 for s in result.successes),
+            mean_return=float(np.mean(result.returns)),
+            mean_length=float(np.mean(result.lengths)),
+            seconds=time.monotonic() - started,
+        )

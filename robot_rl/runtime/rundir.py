@@ -1,0 +1,126 @@
+"""A run's folder: config, specification, log, checkpoints, metrics; held by one owner at a time."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import platform
+import sys
+import time
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import IO, Any
+
+import msgspec
+from omegaconf import DictConfig, OmegaConf
+
+from robot_rl.errors import ConfigError, InUseError, SpecError
+from robot_rl.specs import EnvSpec
+
+PACKAGES = ("robot-rl", "torch", "mujoco", "gymnasium", "pyzmq", "numpy", "hydra-core")
+
+
+@dataclass(frozen=True, slots=True)
+class RunDir:
+    """Paths of a run."""
+
+    path: Path
+
+    @property
+    def log(self) -> Path:
+        return self.path / "log"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def logs(self) -> Path:
+        """What each process printed."""
+        return self.path / "logs"
+
+    @property
+    def finished(self) -> Path:
+        """Exists once the learner has done its last block."""
+        return self.path / "finished"
+
+    def create(self, cfg: DictConfig, spec: EnvSpec) -> None:
+        """Makes the folder; refuses one that holds a run already."""
+        if (self.path / "config.yaml").exists():
+            raise InUseError(
+                f"'{self.path}' holds a run already; valid: another run=<folder>, "
+                f"or resume={self.path} to go on with it"
+            )
+        self.logs.mkdir(parents=True, exist_ok=True)
+        self.write_config(cfg)
+        (self.path / "spec.json").write_bytes(spec.to_json())
+        (self.path / "run.json").write_bytes(msgspec.json.encode(machine()))
+
+    def write_config(self, cfg: DictConfig) -> None:
+        """Replaces config.yaml as a whole."""
+        aside = self.path / ".config.yaml"
+        OmegaConf.save(cfg, aside)
+        aside.rename(self.path / "config.yaml")
+
+    def config(self) -> DictConfig:
+        """The run's composed config; ConfigError if this is no run."""
+        path = self.path / "config.yaml"
+        if not path.exists():
+            raise ConfigError(f"'{self.path}' is no run (config.yaml is missing)")
+        cfg = OmegaConf.load(path)
+        if not isinstance(cfg, DictConfig):
+            raise ConfigError(f"{path}: not a mapping")
+        OmegaConf.set_struct(cfg, True)
+        return cfg
+
+    def spec(self) -> EnvSpec:
+        """The specification the run was made with."""
+        try:
+            return EnvSpec.from_json((self.path / "spec.json").read_bytes())
+        except FileNotFoundError as error:
+            raise SpecError(f"'{self.path}' has no spec.json") from error
+
+    def lock(self) -> IO[str]:
+        """Holds the run until the returned file is closed; InUseError names the holder."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        file = (self.path / ".lock").open("a+")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.seek(0)
+            holder = file.read().strip() or "another process"
+            file.close()
+            raise InUseError(f"run '{self.path}' is in use by process {holder}") from error
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        return file
+
+
+def machine() -> dict[str, Any]:
+    """Versions and machine, as the report shows them."""
+    versions = {}
+    for name in PACKAGES:
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            versions[name] = "not installed"
+    return {
+        "started": time.strftime("%Y-%m-%d %H:%M:%S %z"),
+        "python": sys.version.split()[0],
+        "platform": platform.platform(),
+        "cpu": cpu_model(),
+        "cores": os.cpu_count(),
+        "versions": versions,
+    }
+
+
+def cpu_model() -> str:
+    """The processor's name as the kernel gives it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()

@@ -1,0 +1,82 @@
+"""The typed settings of a run: what `configs/train.yaml` holds beside its groups."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+Positive = Annotated[int, Meta(ge=1)]
+Count = Annotated[int, Meta(ge=0)]
+Fraction = Annotated[float, Meta(ge=0.0, le=1.0)]
+
+
+@dataclass(frozen=True, slots=True)
+class DemoSettings:
+    path: str | None
+    folder: str
+    episodes: Count
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReplaySettings:
+    capacity: Positive
+    memory_limit_gb: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationSettings:
+    every: Positive
+    episodes: Count
+    seed: int
+    video_episodes: Count
+
+
+@dataclass(frozen=True, slots=True)
+class LearnerSettings:
+    publish_every: Positive
+    checkpoint_every: Positive
+    keep_checkpoints: Positive
+    credit_window: Positive
+    metrics_every: Positive
+    threads: Positive
+
+
+@dataclass(frozen=True, slots=True)
+class ActorSettings:
+    policy_period_slack_ms: float
+    real_time: bool
+    wait: Literal["step", "episode", "never"]
+    fifo: bool
+    nice: int
+
+
+@dataclass(frozen=True, slots=True)
+class AgentNumbers:
+    """The numbers of an agent's YAML that the runtime shares with the learner."""
+
+    utd: Positive
+    """Critic updates an environment step; one block = utd critic updates + one actor update."""
+    batch_size: Positive
+    demo_ratio: Fraction
+    discount: Fraction
+    n_step: Positive
+    warmup_steps: Count
+    """Environment steps of random actions before the first update."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunSettings:
+    seed: Count
+    steps: Positive
+    actors: Positive
+    run: str | None
+    resume: str | None
+    demos: DemoSettings
+    replay: ReplaySettings
+    evaluation: EvaluationSettings
+    learner: LearnerSettings
+    actor: ActorSettings
+    console: bool

@@ -1,0 +1,98 @@
+"""Starts, watches and ends the processes of a run on one machine."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from robot_rl.errors import RobotRLError
+
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+class ProcessFailed(RobotRLError):
+    """A child process ended with an error."""
+
+
+@dataclass(slots=True)
+class Child:
+    """One running process and the file it prints to."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def last_lines(self, count: int = 12) -> str:
+        """The end of what it printed."""
+        lines = self.log.read_text(errors="replace").strip().splitlines()
+        return "\n".join(lines[-count:])
+
+
+@dataclass(slots=True)
+class Supervisor:
+    """Children in a session of their own, so that Ctrl-C reaches only the supervisor.
+
+    Each child also dies with its parent by the kernel's doing (see wire/parent.py), so that a
+    kill -9 of the supervisor leaves none.
+    """
+
+    logs: Path
+    children: list[Child] = field(default_factory=list)
+
+    def start(self, name: str, arguments: Sequence[str], *, threads: int = 1) -> Child:
+        """Runs `python -m robot_rl.commands.child <arguments>`, its output in logs/<name>.log."""
+        log = self.logs / f"{name}.log"
+        environment = os.environ | {variable: str(threads) for variable in THREAD_VARIABLES}
+        with log.open("ab") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "robot_rl.commands.child", *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=environment | {"ROBOT_RL_PARENT": str(os.getpid())},
+                start_new_session=True,
+            )
+        child = Child(name, process, log)
+        self.children.append(child)
+        return child
+
+    def check(self) -> None:
+        """Raises ProcessFailed with the last lines of a child that ended with an error."""
+        for child in self.children:
+            code = child.process.poll()
+            if code not in (None, 0):
+                raise ProcessFailed(
+                    f"{child.name} ended with exit code {code}; the end of {child.log}:\n"
+                    f"{child.last_lines()}"
+                )
+
+    def end(self, child: Child, *, grace_s: float) -> None:
+        """SIGTERM, then SIGKILL after `grace_s`."""
+        if child.process.poll() is None:
+            child.process.send_signal(signal.SIGTERM)
+            try:
+                child.process.wait(grace_s)
+            except subprocess.TimeoutExpired:
+                child.process.kill()
+                child.process.wait()
+        if child in self.children:
+            self.children.remove(child)
+
+    def end_all(self, *, grace_s: float = 20.0) -> None:
+        """Ends every child, those started last first."""
+        for child in reversed(list(self.children)):
+            self.end(child, grace_s=grace_s)
+
+    def wait(self, child: Child, *, poll_s: float = 0.1) -> int:
+        """Waits for one child while checking on the others; gives its exit code."""
+        while child.process.poll() is None:
+            self.check()
+            time.sleep(poll_s)
+        self.check()
+        return int(child.process.returncode)

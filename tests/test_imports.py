@@ -1,0 +1,85 @@
+"""The house's import rules, read from the source (docs/architecture.md, "Who may import whom")."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+TORCH = {"torch", "torchvision"}
+JOINERS = {"robot_rl.cli", "robot_rl.factory", "robot_rl.commands"}
+LEARNING = {"robot_rl.agents", "robot_rl.networks", "robot_rl.runtime"}
+
+RULES: dict[str, set[str]] = {
+    "drivers": {"envs", "robot_rl.data"} | LEARNING | TORCH,
+    "envs": {"drivers", "robot_rl.wire", "robot_rl.data"} | LEARNING | TORCH,
+    "robot_rl/agents": {"envs", "drivers", "robot_rl.wire", "robot_rl.runtime"},
+    "robot_rl/networks": {"envs", "drivers", "robot_rl.wire", "robot_rl.runtime"},
+    "robot_rl/wire": {"envs", "drivers", "robot_rl.data"} | LEARNING | TORCH,
+    "robot_rl/data": {"envs", "drivers"} | LEARNING | TORCH,
+    "robot_rl/runtime": {"envs", "drivers"} | TORCH,
+    "robot_rl/report": {"envs", "drivers"} | LEARNING | TORCH,
+    "robot_rl/testing": {"envs", "drivers"},
+    "robot_rl": {"envs", "drivers", "lerobot", "jax", "rospy", "pickle", "dill", "cloudpickle"},
+}
+
+
+def imported(path: Path) -> set[str]:
+    """Absolute names of everything a file imports, at any depth."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def within(name: str, package: str) -> bool:
+    return name == package or name.startswith(f"{package}.")
+
+
+def sources(folder: str) -> list[Path]:
+    return sorted((ROOT / folder).rglob("*.py"))
+
+
+def violations(folder: str, banned: set[str]) -> list[str]:
+    return [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in sources(folder)
+        for name in sorted(imported(path))
+        if any(within(name, package) for package in banned)
+    ]
+
+
+@pytest.mark.parametrize("folder", sorted(RULES))
+def test_rooms_keep_their_walls(folder: str) -> None:
+    assert sources(folder), f"{folder} has no source"
+    assert violations(folder, RULES[folder]) == []
+
+
+def test_only_wire_imports_zmq() -> None:
+    files = [p for f in ("robot_rl", "envs", "drivers") for p in sources(f)]
+    users = {p for p in files if any(within(name, "zmq") for name in imported(p))}
+    assert users
+    assert all(p.is_relative_to(ROOT / "robot_rl" / "wire") for p in users), users
+
+
+def test_nothing_imports_the_joiners() -> None:
+    allowed = {ROOT / "robot_rl/cli.py", ROOT / "robot_rl/factory.py"}
+    for folder in ("robot_rl", "envs", "drivers"):
+        for path in sources(folder):
+            if path in allowed or path.is_relative_to(ROOT / "robot_rl" / "commands"):
+                continue
+            bad = [n for n in imported(path) for joiner in JOINERS if within(n, joiner)]
+            assert not bad, f"{path.relative_to(ROOT)} imports {bad}"
+
+
+def test_the_check_sees_a_violation(tmp_path: Path) -> None:
+    file = tmp_path / "bad.py"
+    file.write_text("def f():\n    from drivers.mujoco import world\n    import torch.nn\n")
+    found = imported(file)
+    assert any(within(name, "drivers") for name in found)
+    assert any(within(name, "torch") for name in found)
