@@ -1,0 +1,222 @@
+"""Metrics files of a run: appended line by line, read and followed while they grow.
+
+A run folder holds `metrics/<process>.jsonl` (see records.py) and `tensorboard/<process>/`. Only
+the JSON lines are read back; TensorBoard's files are for TensorBoard, and for its library alone is
+anything heavy imported, at the first line.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from robot_rl.errors import DataError
+from robot_rl.report.records import (
+    ActorRecord,
+    EpisodeRecord,
+    EvalRecord,
+    EventRecord,
+    LearnerRecord,
+    Record,
+    RunRecord,
+    scalars,
+)
+from robot_rl.types import EpisodeSummary
+
+if TYPE_CHECKING:
+    from tensorboard.summary import Writer
+
+TENSORBOARD_FLUSH_S = 10.0
+PROCESS_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+def session_origin(run_dir: Path) -> float:
+    """Wall time, s, that `t` counts from: now, less what earlier sessions of the run lasted.
+
+    One process calls it at the start of a session and hands the value to the others.
+    """
+    newest = max((record.t for record in read_metrics(run_dir).all()), default=0.0)
+    return time.time() - newest
+
+
+class MetricsWriter:
+    """Appends records of one process; a second writer of the same name goes on where one ended.
+
+    writer = MetricsWriter(run_dir, "learner", origin_s=origin)
+    writer.write(LearnerRecord(step=1000, updates=4000, metrics={"critic_loss": 0.1}))
+    writer.close()
+
+    Each line is one `write` to a file opened for appending: nothing is lost when the process dies.
+    """
+
+    def __init__(
+        self,
+        run_dir: Path,
+        process: str,
+        *,
+        origin_s: float | None = None,
+        tensorboard: bool = True,
+    ) -> None:
+        """`origin_s` from `session_origin`; `tensorboard=False` spares the process its import."""
+        if not PROCESS_NAME.fullmatch(process):
+            raise DataError(
+                f"process name {process!r} cannot name a metrics file; "
+                "valid: letters, digits, '.', '_' and '-', beginning with a letter or digit"
+            )
+        self._run_dir = Path(run_dir)
+        self._process = process
+        self._origin_s = session_origin(self._run_dir) if origin_s is None else origin_s
+        self._tensorboard = tensorboard
+        self._writer: Writer | None = None
+        self._flushed_s = 0.0
+        path = self._run_dir / "metrics" / f"{process}.jsonl"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        size = os.fstat(self._file).st_size
+        if size and os.pread(self._file, 1, size - 1) != b"\n":
+            os.write(self._file, b"\n")  # a torn last line stays alone on its line
+
+    def write(self, record: Record) -> None:
+        """Appends one record; its `t` is set here. OSError when the disk is full."""
+        now = time.time()
+        record = msgspec.structs.replace(record, t=round(now - self._origin_s, 4))
+        os.write(self._file, msgspec.json.encode(record) + b"\n")
+        if self._tensorboard and (found := scalars(record)):
+            self._to_tensorboard(found, record.step, now)
+
+    def episode(self, summary: EpisodeSummary, step: int) -> None:
+        """A finished training episode, at environment step `step` of all actors."""
+        self.write(EpisodeRecord.of(summary, step))
+
+    def event(self, text: str, step: int = 0, *, warning: bool = False, done: bool = False) -> None:
+        """A line for people: console and report show it."""
+        self.write(
+            EventRecord(step=step, text=text, level="warning" if warning else "info", done=done)
+        )
+
+    def flush(self) -> None:
+        """Lines are written at once; this brings TensorBoard's files up to date."""
+        if self._writer is not None:
+            self._writer.flush()
+
+    def close(self) -> None:
+        """May be called twice."""
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def __enter__(self) -> MetricsWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _to_tensorboard(self, found: dict[str, float], step: int, now: float) -> None:
+        if self._writer is None:
+            from tensorboard.summary import Writer
+
+            self._writer = Writer(str(self._run_dir / "tensorboard" / self._process))
+            self._flushed_s = now
+        for tag, value in found.items():
+            self._writer.add_scalar(tag, value, step, wall_time=now)
+        if now - self._flushed_s > TENSORBOARD_FLUSH_S:
+            self._writer.flush()
+            self._flushed_s = now
+
+
+@dataclass(slots=True)
+class RunMetrics:
+    """Every record of a run, each kind in order of time."""
+
+    runs: list[RunRecord] = field(default_factory=list)
+    episodes: list[EpisodeRecord] = field(default_factory=list)
+    learner: list[LearnerRecord] = field(default_factory=list)
+    actors: list[ActorRecord] = field(default_factory=list)
+    evals: list[EvalRecord] = field(default_factory=list)
+    events: list[EventRecord] = field(default_factory=list)
+    unreadable: int = 0
+    """Lines that were torn, or of a kind this version does not know."""
+
+    def add(self, record: Record) -> None:
+        """Appends to the list of its kind."""
+        match record:
+            case RunRecord():
+                self.runs.append(record)
+            case EpisodeRecord():
+                self.episodes.append(record)
+            case LearnerRecord():
+                self.learner.append(record)
+            case ActorRecord():
+                self.actors.append(record)
+            case EvalRecord():
+                self.evals.append(record)
+            case EventRecord():
+                self.events.append(record)
+
+    def all(self) -> Iterator[Record]:
+        for records in (
+            self.runs,
+            self.episodes,
+            self.learner,
+            self.actors,
+            self.evals,
+            self.events,
+        ):
+            yield from records
+
+
+class MetricsTail:
+    """Follows a run's metrics files: each `poll` gives the records written since the last."""
+
+    def __init__(self, run_dir: Path) -> None:
+        self._folder = Path(run_dir) / "metrics"
+        self._offsets: dict[Path, int] = {}
+        self._decoder: msgspec.json.Decoder[Record] = msgspec.json.Decoder(Record)
+        self.unreadable = 0
+
+    def poll(self) -> list[Record]:
+        """New records in order of time; a line without its end is left for the next call."""
+        found: list[Record] = []
+        for path in sorted(self._folder.glob("*.jsonl")):
+            offset = self._offsets.get(path, 0)
+            if path.stat().st_size <= offset:
+                continue
+            with path.open("rb") as file:
+                file.seek(offset)
+                data = file.read()
+            whole, newline, _ = data.rpartition(b"\n")
+            self._offsets[path] = offset + len(whole) + len(newline)
+            for line in whole.split(b"\n"):
+                if (record := self._decode(line)) is not None:
+                    found.append(record)
+        found.sort(key=lambda record: record.t)
+        return found
+
+    def _decode(self, line: bytes) -> Record | None:
+        if not line.strip():
+            return None
+        try:
+            return self._decoder.decode(line)
+        except msgspec.MsgspecError:
+            self.unreadable += 1
+            return None
+
+
+def read_metrics(run_dir: Path) -> RunMetrics:
+    """All records of a run so far; empty lists when it has none. A torn last line is left out."""
+    tail = MetricsTail(run_dir)
+    metrics = RunMetrics()
+    for record in tail.poll():
+        metrics.add(record)
+    metrics.unreadable = tail.unreadable
+    return metrics
