@@ -7,6 +7,7 @@ Action → ActionSpace.project → SafeRobot.command → Robot`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from enum import Flag, auto
 from typing import Protocol, runtime_checkable
 
@@ -173,6 +174,14 @@ class World(Protocol):
     def cameras(self) -> Mapping[str, Camera]:
         """The cameras the world itself offers, by name."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """What a robot's config makes: the robot, and the world it stands in (None on hardware)."""
+
+    robot: Robot
+    world: World | None = None
 
 
 class TeleopDevice(Protocol):

@@ -1,0 +1,77 @@
+"""The simulated Franka FR3 (and Panda by its limits), ready for a task."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from drivers.limits import TABLES, limits_within
+from drivers.mujoco.model import Gains
+from drivers.mujoco.robot import SimRobot
+from drivers.mujoco.world import SimWorld
+from drivers.safe_robot import SafeRobot
+from robot_rl.errors import ConfigError, suggest
+from robot_rl.interfaces import Bundle
+
+WORKSPACE_LOW = (0.25, -0.35, 0.01)
+WORKSPACE_HIGH = (0.75, 0.35, 0.6)
+"""Box of the tool centre point, m; at its floor the fingertips are 1 mm above the table."""
+
+
+def make(
+    *,
+    variant: str = "fr3",
+    workspace_low: Sequence[float] = WORKSPACE_LOW,
+    workspace_high: Sequence[float] = WORKSPACE_HIGH,
+    max_rotation: float = 1.0,
+    velocity: float = 0.3,
+    angular_velocity: float = 1.5,
+    max_force: float = 20.0,
+    force_trip: float = 60.0,
+    translational_stiffness: float = 2000.0,
+    translational_damping: float = 89.0,
+    translational_clip: float = 0.01,
+    rotational_stiffness: float = 75.0,
+    rotational_damping: float = 7.0,
+    rotational_clip: float = 0.1,
+    gripper_force: float = 40.0,
+    gripper_speed: float = 0.1,
+    teleport_resets: bool = True,
+    real_time: bool = False,
+    cameras: Sequence[str] = ("wrist", "external"),
+    image_size: Sequence[int] = (128, 128),
+) -> Bundle:
+    """Arm behind its safety layer, and the world it stands in.
+
+    variant: whose limit table applies, "fr3" or "panda" (same kinematics). Units SI, see Limits
+    and Gains. Raises ConfigError, or SafetyError when limits or gains ask for too much.
+    """
+    if variant not in TABLES:
+        raise ConfigError(f"robot variant '{variant}'; {suggest(variant, TABLES)}")
+    height, width = image_size
+    gains = Gains(
+        translational_stiffness=translational_stiffness,
+        translational_damping=translational_damping,
+        translational_clip=translational_clip,
+        rotational_stiffness=rotational_stiffness,
+        rotational_damping=rotational_damping,
+        rotational_clip=rotational_clip,
+        gripper_force=gripper_force,
+        gripper_speed=gripper_speed,
+    )
+    limits = limits_within(
+        TABLES[variant],
+        workspace_low=tuple(workspace_low),
+        workspace_high=tuple(workspace_high),
+        max_rotation=max_rotation,
+        max_force=max_force,
+        force_trip=force_trip,
+        velocity=velocity,
+        angular_velocity=angular_velocity,
+    )
+    world = SimWorld(gains, cameras=tuple(cameras), image_size=(height, width), real_time=real_time)
+    robot = SafeRobot(
+        SimRobot(world, teleport_resets=teleport_resets),
+        limits,
+        stream_resets=not teleport_resets,
+    )
+    return Bundle(robot, world)

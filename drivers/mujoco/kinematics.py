@@ -1,0 +1,61 @@
+"""Inverse kinematics of the arm for resets: damped least squares on a copy of the state."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from drivers.mujoco.model import mujoco
+from robot_rl.geometry import quat_conjugate, quat_multiply, rotvec_from_quat
+from robot_rl.types import Array
+
+POSTURE_JOINT = 2
+"""Joint 3 stays where the seed has it: the remaining six determine the pose."""
+
+
+class InverseKinematics:
+    """Solves q for a tool pose, joint 3 fixed, so that the elbow's spring rests.
+
+    Levenberg-Marquardt step (Nocedal & Wright, Numerical Optimization, ch. 10):
+    dq = J^T (J J^T + damping I)^-1 e, with e in m and rad.
+    """
+
+    def __init__(
+        self, model: mujoco.MjModel, qpos: Array, joints: Array, dofs: Array, site: int
+    ) -> None:
+        """`qpos` is a full state to start from; `joints`, `dofs` address the arm's 7 joints."""
+        self._model = model
+        self._data = mujoco.MjData(model)
+        self._data.qpos[:] = qpos
+        self._seed = qpos[joints].copy()
+        self._joints = joints
+        self._site = site
+        free = np.arange(len(joints)) != POSTURE_JOINT
+        self._free_joints, self._free_dofs = joints[free], dofs[free]
+        self._low, self._high = model.jnt_range[: len(joints)].T[:, free]
+        self._jacobian = np.zeros((6, model.nv))
+
+    def solve(self, pose: Array, iterations: int = 60) -> tuple[Array, float]:
+        """Joint positions (7,) and the remaining error (m or rad, the larger) for a pose (7,)."""
+        data, model = self._data, self._model
+        data.qpos[self._joints] = self._seed
+        error = np.empty(6)
+        quat = np.empty(4)
+        for _ in range(iterations):
+            mujoco.mj_kinematics(model, data)
+            mujoco.mju_mat2Quat(quat, data.site_xmat[self._site])
+            error[:3] = pose[:3] - data.site_xpos[self._site]
+            error[3:] = rotvec_from_quat(quat_multiply(pose[3:], quat_conjugate(quat)))
+            residual = float(np.abs(error).max())
+            if residual < 1e-9:
+                break
+            mujoco.mj_comPos(model, data)
+            mujoco.mj_jacSite(model, data, self._jacobian[:3], self._jacobian[3:], self._site)
+            jacobian = self._jacobian[:, self._free_dofs]
+            square = jacobian @ jacobian.T
+            square[np.diag_indices(6)] += min(1e-3, residual**2)
+            step = jacobian.T @ np.linalg.solve(square, error)
+            step *= min(1.0, 0.5 / (float(np.abs(step).max()) + 1e-12))
+            data.qpos[self._free_joints] = np.clip(
+                data.qpos[self._free_joints] + step, self._low, self._high
+            )
+        return data.qpos[self._joints].copy(), residual

@@ -1,0 +1,114 @@
+"""The arm's MJCF joined with a task's scene, compiled with the controller's gains."""
+
+from __future__ import annotations
+
+import os
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from importlib import resources
+
+from robot_rl.errors import ConfigError, SpecError
+from robot_rl.types import Scene
+
+# MuJoCo chooses its rendering backend at import.
+os.environ.setdefault("MUJOCO_GL", "egl")
+
+import mujoco
+
+AXES = ("x", "y", "z")
+FINGERS = ("finger_left", "finger_right")
+FINGER_TIME = 0.0025
+"""Time in which a finger gains its speed, s: reflected inertia / damping, stable at 1 ms steps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gains:
+    """Cartesian impedance and gripper gains. Defaults: SERL's (2401.16013), rotation in rad.
+
+    SERL clips the quaternion's vector part (half the angle): its 150 Nm with clip .05 is
+    75 Nm/rad with .1 rad here.
+    """
+
+    translational_stiffness: float = 2000.0
+    """N/m."""
+    translational_damping: float = 89.0
+    """Ns/m."""
+    translational_clip: float = 0.01
+    """Largest position error per base axis that the springs answer, m: force <= K x clip."""
+    rotational_stiffness: float = 75.0
+    """Nm/rad."""
+    rotational_damping: float = 7.0
+    """Nms/rad."""
+    rotational_clip: float = 0.1
+    """rad per axis."""
+    posture_stiffness: float = 10.0
+    """Nm/rad on joint 3 towards 0: holds the elbow; no bias at the end effector when at rest."""
+    gripper_stiffness: float = 16000.0
+    """N/m of width, within gripper_force."""
+    gripper_force: float = 40.0
+    """Largest closing force of each finger, N."""
+    gripper_speed: float = 0.1
+    """Speed of the width at full force, m/s; the vendor's hand: 50 mm/s a finger."""
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            if not 0.0 <= value < 1e6 or (value == 0.0 and name != "posture_stiffness"):
+                raise ConfigError(f"gain {name} = {value}; valid: positive and below 1e6")
+
+    def mapping(self) -> Mapping[str, float]:
+        return asdict(self)
+
+
+def compile_model(scene: Scene, gains: Gains, source: str = "fr3.xml") -> mujoco.MjModel:
+    """Compiles the arm in `source` (a file beside this one), the scene and the gains.
+
+    Raises SpecError with MuJoCo's or the parser's message when the scene's MJCF is not valid.
+    """
+    root = ElementTree.fromstring(
+        resources.files("drivers.mujoco").joinpath(source).read_text("utf-8")
+    )
+    _set_gains(root, gains)
+    try:
+        for tag, text in (("worldbody", scene.mjcf), ("asset", scene.assets)):
+            _section(root, tag).extend(ElementTree.fromstring(f"<{tag}>{text}</{tag}>"))
+        root.extend(ElementTree.fromstring(f"<mujoco>{scene.extras}</mujoco>"))
+        return mujoco.MjModel.from_xml_string(ElementTree.tostring(root, encoding="unicode"))
+    except (ElementTree.ParseError, ValueError) as error:
+        raise SpecError(f"the scene's MJCF does not compile: {error}") from error
+
+
+def _section(root: ElementTree.Element, tag: str) -> ElementTree.Element:
+    found = root.find(tag)
+    return found if found is not None else ElementTree.SubElement(root, tag)
+
+
+def _set_gains(root: ElementTree.Element, gains: Gains) -> None:
+    """Springs: force = -K x error within K x clip. Dampers: force = -D x velocity, not limited."""
+    for kind, stiffness, damping, clip in (
+        ("", gains.translational_stiffness, gains.translational_damping, gains.translational_clip),
+        ("r", gains.rotational_stiffness, gains.rotational_damping, gains.rotational_clip),
+    ):
+        for axis in AXES:
+            spring = _actuator(root, f"spring_{kind}{axis}")
+            spring.set("biasprm", f"0 {-stiffness} 0")
+            spring.set("forcerange", f"{-stiffness * clip} {stiffness * clip}")
+            _actuator(root, f"damper_{kind}{axis}").set("biasprm", f"0 0 {-damping}")
+    gripper = _actuator(root, "gripper")
+    gripper.set("gainprm", f"{gains.gripper_stiffness}")
+    gripper.set("biasprm", f"0 {-gains.gripper_stiffness} 0")
+    gripper.set("forcerange", f"{-gains.gripper_force} {gains.gripper_force}")
+    for joint in root.iter("joint"):
+        if joint.get("name") == "fr3_joint3":
+            joint.set("stiffness", f"{gains.posture_stiffness}")
+        elif joint.get("name") in FINGERS:
+            damping = 2.0 * gains.gripper_force / gains.gripper_speed
+            joint.set("damping", f"{damping}")
+            joint.set("armature", f"{damping * FINGER_TIME}")
+
+
+def _actuator(root: ElementTree.Element, name: str) -> ElementTree.Element:
+    found = root.find(f"actuator/general[@name='{name}']")
+    if found is None:
+        raise SpecError(f"the arm's MJCF has no actuator '{name}'")
+    return found

@@ -1,0 +1,188 @@
+"""The simulated arm: a `Robot` like any hardware."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from drivers.mujoco.clock import SimClock
+from drivers.mujoco.kinematics import InverseKinematics
+from drivers.mujoco.model import FINGERS, mujoco
+from drivers.mujoco.world import ARM_JOINTS, SimWorld
+from drivers.safety import check_command, check_poses
+from robot_rl.errors import RobotFault
+from robot_rl.geometry import pose_add, pose_difference
+from robot_rl.interfaces import Capability
+from robot_rl.types import Array, Command, RobotState
+
+GRIPPER_RANGE = (0.0, 0.08)
+RESET_SPEED = 0.15
+"""m/s of the target when a reset is driven instead of placed."""
+
+
+class SimRobot:
+    """One FR3 in a `SimWorld`, under the Cartesian impedance law of its actuators.
+
+    `read().wrench` estimates the external wrench from the joint torques of contacts and limits,
+    least squares of J^T w = tau, as a torque-sensing arm does.
+    """
+
+    def __init__(self, world: SimWorld, *, teleport_resets: bool = True) -> None:
+        """`teleport_resets`: `move_to` places the arm at once; else the impedance law drives it."""
+        self._world = world
+        self._teleport = teleport_resets
+        self._connected = False
+
+    @property
+    def n_arms(self) -> int:
+        return 1
+
+    @property
+    def capabilities(self) -> Capability:
+        return Capability.CARTESIAN_IMPEDANCE | Capability.WRENCH | Capability.GRIPPER
+
+    @property
+    def clock(self) -> SimClock:
+        return self._world.clock
+
+    @property
+    def gripper_range(self) -> tuple[float, float]:
+        return GRIPPER_RANGE
+
+    @property
+    def gains(self) -> Mapping[str, float]:
+        return self._world.gains.mapping()
+
+    def connect(self) -> None:
+        """Takes hold of the world's arm with a new time base; RobotFault before `build`."""
+        if not self._world.built:
+            raise RobotFault("call world.build(scene) before robot.connect()")
+        model, data = self._world.model, self._world.data
+        self._site = model.site("tcp").id
+        joints = [model.joint(name) for name in ARM_JOINTS]
+        self._joints = np.array([int(joint.qposadr[0]) for joint in joints])
+        self._dofs = np.array([int(joint.dofadr[0]) for joint in joints])
+        self._arm_q = slice(int(self._joints[0]), int(self._joints[-1]) + 1)
+        self._arm_v = slice(int(self._dofs[0]), int(self._dofs[-1]) + 1)
+        self._fingers = [self._world.qpos_address(name) for name in FINGERS]
+        self._gripper = model.actuator("gripper").id
+        self._kinematics = InverseKinematics(
+            model, self._world.home_qpos, self._joints, self._dofs, self._site
+        )
+        self._position = data.site_xpos[self._site]
+        self._matrix = data.site_xmat[self._site]
+        self._jacobian = np.zeros((6, model.nv))
+        self._velocity = np.zeros(6)
+        self.clock.restart()
+        self._connected = True
+
+    def read(self) -> RobotState:
+        self._require_connection()
+        model, data = self._world.model, self._world.data
+        pose, setpoint = np.empty((1, 7)), np.empty((1, 7))
+        pose[0, :3] = self._position
+        mujoco.mju_mat2Quat(pose[0, 3:], self._matrix)
+        if pose[0, 3] < 0.0:
+            pose[0, 3:] *= -1.0
+        setpoint[0, :3] = data.mocap_pos[0]
+        setpoint[0, 3:] = data.mocap_quat[1]
+        mujoco.mj_objectVelocity(
+            model, data, mujoco.mjtObj.mjOBJ_SITE, self._site, self._velocity, 0
+        )
+        twist = np.empty((1, 6))
+        twist[0, :3], twist[0, 3:] = self._velocity[3:], self._velocity[:3]
+        left, right = self._fingers
+        tau = data.qfrc_actuator[self._arm_v] + data.qfrc_gravcomp[self._arm_v]
+        return RobotState(
+            stamp_ns=self.clock.now_ns(),
+            boot_id=self.clock.boot_id,
+            q=data.qpos[None, self._arm_q].copy(),
+            dq=data.qvel[None, self._arm_v].copy(),
+            tau=tau[None],
+            pose=pose,
+            twist=twist,
+            wrench=self._wrench(),
+            gripper_width=np.array([data.qpos[left] + data.qpos[right]]),
+            setpoint=setpoint,
+            gripper_setpoint=data.ctrl[None, self._gripper].copy(),
+        )
+
+    def command(self, command: Command) -> None:
+        """Moves the impedance target at once; SafeRobot is what limits it."""
+        self._require_connection()
+        check_command(command, 1)
+        self._set_target(command.pose[0], float(command.gripper[0]))
+
+    def move_to(self, pose: Array, gripper: Array | None = None) -> None:
+        """Rests at `pose` (1, 7); RobotFault when it is out of reach or blocked."""
+        self._require_connection()
+        check_poses(pose, 1, "move_to")
+        width = float(self._world.data.ctrl[self._gripper] if gripper is None else gripper[0])
+        if self._teleport:
+            self._place(np.asarray(pose[0], np.float64), width)
+        else:
+            self._drive(np.asarray(pose[0], np.float64), width)
+
+    def stop(self) -> None:
+        """The target becomes the measured pose: the springs relax and the arm comes to rest."""
+        state = self.read()
+        self._set_target(state.pose[0], float(state.gripper_setpoint[0]))
+
+    def close(self) -> None:
+        if self._connected:
+            self.stop()
+            self._connected = False
+
+    def _wrench(self) -> Array:
+        """(1, 6) at the tool centre point, base axes."""
+        torque = self._world.data.qfrc_constraint[self._arm_v]
+        if not torque.any():
+            return np.zeros((1, 6))
+        jacobian = self._jacobian
+        mujoco.mj_jacSite(
+            self._world.model, self._world.data, jacobian[:3], jacobian[3:], self._site
+        )
+        arm = jacobian[:, self._arm_v]
+        square = arm @ arm.T
+        square[np.diag_indices(6)] += 1e-6
+        return np.linalg.solve(square, arm @ torque)[None]
+
+    def _set_target(self, pose: Array, width: float) -> None:
+        data = self._world.data
+        data.mocap_pos[:2] = pose[:3]
+        data.mocap_quat[1] = pose[3:]
+        data.ctrl[self._gripper] = min(max(width, GRIPPER_RANGE[0]), GRIPPER_RANGE[1])
+
+    def _place(self, pose: Array, width: float) -> None:
+        joints, residual = self._kinematics.solve(pose)
+        if residual > 1e-4:
+            raise RobotFault(f"pose {np.round(pose, 4).tolist()} is out of reach by {residual:.2g}")
+        data = self._world.data
+        data.qpos[self._joints] = joints
+        data.qpos[self._fingers] = min(max(width, GRIPPER_RANGE[0]), GRIPPER_RANGE[1]) / 2
+        data.qvel[self._dofs] = 0.0
+        data.qvel[[self._world.dof_address(name) for name in FINGERS]] = 0.0
+        self._set_target(pose, width)
+        self._world.synchronise()
+
+    def _drive(self, pose: Array, width: float) -> None:
+        start = self.read().setpoint[0]
+        delta = pose_difference(start, pose, "base")
+        duration = max(
+            float(np.linalg.norm(delta[:3])) / RESET_SPEED, float(np.linalg.norm(delta[3:])), 0.5
+        )
+        for share in np.linspace(0.0, 1.0, int(duration / 0.02) + 2)[1:]:
+            self._set_target(pose_add(start, share * delta, "base"), width)
+            self.clock.sleep_until(self.clock.now_ns() + 20_000_000)
+        self.clock.sleep_until(self.clock.now_ns() + 1_000_000_000)
+        error = np.abs(pose_difference(self.read().pose[0], pose, "base"))
+        if error[:3].max() > 2e-3 or error[3:].max() > 2e-2:
+            raise RobotFault(
+                f"the arm rests {1e3 * error[:3].max():.1f} mm and {error[3:].max():.3f} rad away "
+                f"from {np.round(pose, 4).tolist()}: blocked or out of reach"
+            )
+
+    def _require_connection(self) -> None:
+        if not self._connected:
+            raise RobotFault("the robot is not connected; call connect() first")

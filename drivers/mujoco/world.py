@@ -1,0 +1,185 @@
+"""The simulated `World`: owns the physics; arm, cameras and task share it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from drivers.mujoco.camera import SimCamera, SimRenderer
+from drivers.mujoco.clock import SimClock
+from drivers.mujoco.model import FINGERS, Gains, compile_model, mujoco
+from robot_rl.errors import RobotFault, SpecError, suggest
+from robot_rl.geometry import quat_normalise
+from robot_rl.interfaces import Camera
+from robot_rl.types import Array, Scene
+
+HOME = (0.0, -np.pi / 4, 0.0, -3 * np.pi / 4, 0.0, np.pi / 2, np.pi / 4)
+"""The vendor's ready posture, rad; hand down at (0.307, 0, 0.487)."""
+ARM_JOINTS = tuple(f"fr3_joint{i}" for i in range(1, 8))
+BLOW_UP = 1e8
+"""Sum of squared velocities beyond which the physics counts as lost."""
+
+
+class SimWorld:
+    """A table (the plane z = 0 of the base frame) with the arm at the origin and a task's scene.
+
+    world = SimWorld()
+    world.build(task.scene)
+    world.reset(rng)
+    cube = world.object_pose("cube")
+
+    The arm's base frame is the world frame. Positions and velocities are always those of the
+    newest state: the physics stops after the first half of a step (`mj_step1`), which computes
+    the kinematics, and goes on with the second half.
+    """
+
+    def __init__(
+        self,
+        gains: Gains | None = None,
+        *,
+        source: str = "fr3.xml",
+        cameras: Sequence[str] = ("wrist", "external"),
+        image_size: tuple[int, int] = (128, 128),
+        real_time: bool = False,
+    ) -> None:
+        """`image_size` is (height, width); `real_time` paces the clock against the wall."""
+        self.gains = gains or Gains()
+        self.clock = SimClock(self._advance, real_time=real_time)
+        self._source = source
+        self._camera_names = tuple(cameras)
+        self._image_size = image_size
+        self._renderer: SimRenderer | None = None
+        self._built = False
+        self._lost = ""
+
+    @property
+    def built(self) -> bool:
+        return self._built
+
+    def build(self, scene: Scene) -> None:
+        """Compiles arm and scene. Raises SpecError on invalid MJCF or a second call."""
+        if self._built:
+            raise SpecError("the world is already built; make a new SimWorld for another scene")
+        self.model = compile_model(scene, self.gains, self._source)
+        self.data = mujoco.MjData(self.model)
+        self._objects = {name: self._id(mujoco.mjtObj.mjOBJ_BODY, name) for name in scene.objects}
+        self._joints = {name: self._id(mujoco.mjtObj.mjOBJ_JOINT, name) for name in scene.joints}
+        for name in self._camera_names:
+            self._id(mujoco.mjtObj.mjOBJ_CAMERA, name)
+        self.home_qpos = self.model.qpos0.copy()
+        self.home_qpos[[self.qpos_address(name) for name in ARM_JOINTS]] = HOME
+        self.home_qpos[[self.qpos_address(name) for name in FINGERS]] = 0.04
+        self._tcp = self._id(mujoco.mjtObj.mjOBJ_SITE, "tcp")
+        self._qvel = self.data.qvel
+        self._built = True
+        self.reset(np.random.default_rng(0))
+
+    def reset(self, rng: np.random.Generator) -> None:
+        """Initial state, arm at HOME, gripper open; time goes on. `rng` is not drawn from."""
+        data = self.data
+        mujoco.mj_resetData(self.model, data)
+        self._lost = ""
+        data.qpos[:] = self.home_qpos
+        data.ctrl[self.model.actuator("gripper").id] = 0.08
+        mujoco.mj_kinematics(self.model, data)
+        quat = np.empty(4)
+        mujoco.mju_mat2Quat(quat, data.site_xmat[self._tcp])
+        data.mocap_pos[:2] = data.site_xpos[self._tcp]
+        data.mocap_quat[0] = (1.0, 0.0, 0.0, 0.0)
+        data.mocap_quat[1] = quat
+        self.synchronise()
+
+    def object_pose(self, name: str) -> Array:
+        """(7,) in the arm's base frame; raises SpecError naming the valid objects."""
+        body = self._object(name)
+        return np.concatenate([self.data.xpos[body], quat_normalise(self.data.xquat[body])])
+
+    def set_object_pose(self, name: str, pose: Array) -> None:
+        """Places a body, base frame: a free body's state, or where a fixed one is attached."""
+        body = self._object(name)
+        pose = np.asarray(pose, np.float64)
+        if pose.shape != (7,) or not np.isfinite(pose).all():
+            raise SpecError(f"pose of '{name}': {pose}; valid: 7 finite numbers")
+        joint = int(self.model.body_jntadr[body])
+        if joint >= 0 and int(self.model.jnt_type[joint]) == int(mujoco.mjtJoint.mjJNT_FREE):
+            start, speed = int(self.model.jnt_qposadr[joint]), int(self.model.jnt_dofadr[joint])
+            self.data.qpos[start : start + 7] = pose
+            self.data.qvel[speed : speed + 6] = 0.0
+        elif int(self.model.body_parentid[body]) == 0:
+            self.model.body_pos[body] = pose[:3]
+            self.model.body_quat[body] = pose[3:]
+        else:
+            raise SpecError(f"'{name}' is attached to another body and cannot be placed")
+        self.synchronise()
+
+    def joint_position(self, name: str) -> float:
+        """Position of a scalar joint of the scene, m or rad."""
+        return float(self.data.qpos[self.model.jnt_qposadr[self._joint(name)]])
+
+    def set_joint_position(self, name: str, position: float) -> None:
+        """Places a scalar joint of the scene at rest."""
+        joint = self._joint(name)
+        self.data.qpos[self.model.jnt_qposadr[joint]] = position
+        self.data.qvel[self.model.jnt_dofadr[joint]] = 0.0
+        self.synchronise()
+
+    def cameras(self) -> Mapping[str, Camera]:
+        """The configured cameras by name; the renderer is made at the first `read`."""
+        if self._renderer is None:
+            self._renderer = SimRenderer(self.model, self.data, self._image_size)
+        return {name: SimCamera(name, self._renderer, self.clock) for name in self._camera_names}
+
+    def close(self) -> None:
+        """Frees the renderer; may be called twice."""
+        if self._renderer is not None:
+            self._renderer.close()
+
+    def synchronise(self) -> None:
+        """Brings kinematics and velocities up to date after a change of the state."""
+        mujoco.mj_step1(self.model, self.data)
+
+    def qpos_address(self, joint: str) -> int:
+        return int(self.model.jnt_qposadr[self._id(mujoco.mjtObj.mjOBJ_JOINT, joint)])
+
+    def dof_address(self, joint: str) -> int:
+        return int(self.model.jnt_dofadr[self._id(mujoco.mjtObj.mjOBJ_JOINT, joint)])
+
+    def _advance(self, steps: int) -> None:
+        """Runs whole steps; raises RobotFault when the physics is lost (MuJoCo would go on)."""
+        if not self._built:
+            raise RobotFault("time cannot pass before world.build(scene)")
+        if not self._lost:
+            model, data = self.model, self.data
+            mujoco.mj_step2(model, data)
+            if steps > 1:
+                mujoco.mj_step(model, data, steps - 1)
+            mujoco.mj_step1(model, data)
+            energy = float(self._qvel @ self._qvel)
+            if not energy < BLOW_UP:
+                self._lost = f"the physics diverged (sum of squared velocities {energy:.3g})"
+        if self._lost:
+            raise RobotFault(f"{self._lost}; world.reset starts again")
+
+    def _object(self, name: str) -> int:
+        if name not in self._objects:
+            raise SpecError(f"no object '{name}' in the scene; {suggest(name, self._objects)}")
+        return self._objects[name]
+
+    def _joint(self, name: str) -> int:
+        if name not in self._joints:
+            raise SpecError(f"no joint '{name}' in the scene; {suggest(name, self._joints)}")
+        return self._joints[name]
+
+    def _id(self, kind: mujoco.mjtObj, name: str) -> int:
+        found = int(mujoco.mj_name2id(self.model, int(kind), name))
+        if found < 0:
+            count = {
+                int(mujoco.mjtObj.mjOBJ_BODY): self.model.nbody,
+                int(mujoco.mjtObj.mjOBJ_JOINT): self.model.njnt,
+                int(mujoco.mjtObj.mjOBJ_CAMERA): self.model.ncam,
+                int(mujoco.mjtObj.mjOBJ_SITE): self.model.nsite,
+            }[int(kind)]
+            names = [mujoco.mj_id2name(self.model, int(kind), i) or "" for i in range(count)]
+            raise SpecError(f"the scene has no '{name}'; {suggest(name, filter(None, names))}")
+        return found
