@@ -35,10 +35,12 @@ class Proprioception:
     def __init__(
         self, parts: Sequence[str], n_arms: int, gripper_range: tuple[float, float]
     ) -> None:
-        """Raises ConfigError on an unknown part."""
+        """Raises ConfigError on an unknown part, or none at all."""
+        if not parts:
+            raise ConfigError(f"env.proprioception is empty; valid: some of {', '.join(SCALES)}")
         for part in parts:
             if part not in SCALES:
-                raise ConfigError(f"proprioception: no part '{part}'; {suggest(part, SCALES)}")
+                raise ConfigError(f"env.proprioception: no part '{part}'; {suggest(part, SCALES)}")
         self.parts = tuple(part for part in SCALES if part in parts)
         self._n_arms = n_arms
         self._middle = sum(gripper_range) / 2

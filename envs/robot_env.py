@@ -11,7 +11,7 @@ import numpy as np
 
 from envs.actions import ActionConfig, ActionSpace, Target
 from envs.null_world import NullWorld
-from envs.proprioception import DEFAULT, Proprioception
+from envs.proprioception import CLIP, DEFAULT, Proprioception
 from robot_rl.errors import ConfigError, PoisonedDataError, suggest
 from robot_rl.interfaces import Bundle, Camera, Robot, Task, World
 from robot_rl.specs import ArraySpec, EnvSpec
@@ -21,7 +21,7 @@ from robot_rl.types import Array, Command, Outcome, RobotState
 OBSERVATIONS = ("state", "images")
 
 
-class RobotEnv(gymnasium.Env[dict[str, Array], Array]):
+class RobotEnv(gymnasium.Env[Any, Array]):
     """A task on a robot at a fixed policy rate, the robot's clock keeping time.
 
     env = RobotEnv(bundle, task)
@@ -79,7 +79,7 @@ class RobotEnv(gymnasium.Env[dict[str, Array], Array]):
         self.metadata = {**self.metadata, "render_fps": round(rate_hz)}
         self.data_spec = self._make_spec(rate_hz)
         self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (self.actions.dim,), np.float32)
-        self.observation_space: gymnasium.spaces.Dict[Any] = gymnasium.spaces.Dict(
+        self.observation_space = gymnasium.spaces.Dict(
             {array.name: _space(array) for array in self.data_spec.observation}
         )
         self._state: RobotState | None = None
@@ -159,7 +159,8 @@ class RobotEnv(gymnasium.Env[dict[str, Array], Array]):
     def _observe(self, state: RobotState) -> dict[str, Array]:
         vector = self.proprioception(state)
         if self._privileged:
-            vector = np.concatenate([vector, self.task.observe(self.world, state)])
+            features = np.clip(self.task.observe(self.world, state), -CLIP, CLIP)
+            vector = np.concatenate([vector, features])
         if not np.isfinite(vector).all():
             raise PoisonedDataError(f"{self.task.name}: the observation has NaN; valid: finite")
         obs: dict[str, Array] = {"state": vector}

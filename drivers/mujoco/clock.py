@@ -47,10 +47,10 @@ class SimClock:
     def now_ns(self) -> int:
         return self._now_ns
 
-    def restart(self) -> None:
-        """Starts a new time base at 0; periodic calls go on from there."""
+    def restart(self, boot_id: int | None = None) -> None:
+        """Starts a new time base at 0, named at random if not given; periodic calls go on."""
         self._now_ns = 0
-        self._boot_id = secrets.randbits(63)
+        self._boot_id = secrets.randbits(63) if boot_id is None else boot_id
         self._wall_ns = None
         for item in self._periodic:
             item.next_ns = 0
