@@ -76,8 +76,12 @@ class SimWorld:
         self.reset(np.random.default_rng(0))
 
     def reset(self, rng: np.random.Generator) -> None:
-        """Initial state, arm at HOME, gripper open; time goes on. `rng` is not drawn from."""
+        """Initial state, arm at HOME, gripper open; a new time base begins.
+
+        Its name comes from `rng`: equal seeds give equal episodes, stamps included.
+        """
         data = self.data
+        self.clock.restart(int(rng.integers(1, 2**63)))
         mujoco.mj_resetData(self.model, data)
         self._lost = ""
         data.qpos[:] = self.home_qpos
