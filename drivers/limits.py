@@ -26,6 +26,9 @@ class RobotTable:
     joint_low: Vector
     joint_high: Vector
     joint_velocity: Vector
+    """Safe in the whole joint range."""
+    joint_velocity_peak: Vector
+    """The highest the vendor permits anywhere in the range."""
 
 
 FR3 = RobotTable(
@@ -39,8 +42,9 @@ FR3 = RobotTable(
     joint_low=(-2.7437, -1.7837, -2.9007, -3.0421, -2.8065, 0.5445, -3.0159),
     joint_high=(2.7437, 1.7837, 2.9007, -0.1518, 2.8065, 4.5169, 3.0159),
     joint_velocity=(2.0, 1.0, 1.5, 1.25, 3.0, 1.5, 3.0),
+    joint_velocity_peak=(2.62, 2.62, 2.62, 2.62, 5.26, 4.18, 5.26),
 )
-"""Franka control parameters, FR3; joint velocities are the flat values safe in the whole range."""
+"""Franka control parameters, FR3."""
 
 PANDA = RobotTable(
     name="panda",
@@ -53,6 +57,7 @@ PANDA = RobotTable(
     joint_low=(-2.8973, -1.7628, -2.8973, -3.0718, -2.8973, -0.0175, -2.8973),
     joint_high=(2.8973, 1.7628, 2.8973, -0.0698, 2.8973, 3.7525, 2.8973),
     joint_velocity=(2.175, 2.175, 2.175, 2.175, 2.61, 2.61, 2.61),
+    joint_velocity_peak=(2.175, 2.175, 2.175, 2.175, 2.61, 2.61, 2.61),
 )
 """Franka control parameters, Panda."""
 
@@ -74,7 +79,11 @@ class Limits:
     joint_low: Vector
     joint_high: Vector
     joint_velocity: Vector
-    """Measured joints beyond these latch a fault."""
+    """Near these measured velocities the setpoint slows down."""
+    joint_velocity_trip: Vector
+    """Joints measured beyond this velocity, or beyond their range, latch a fault."""
+    joint_margin: float = 0.05
+    """rad before a joint's end at which the setpoint turns back."""
     workspace_low: Vector
     workspace_high: Vector
     """Box of the end effector's origin (3,), m."""
@@ -85,7 +94,9 @@ class Limits:
     max_force: float
     """Stiffness times clip of the controller must not exceed this, N."""
     force_trip: float
-    """Measured contact force that latches a fault, N, low-passed over 50 ms."""
+    """Measured contact force that latches a fault, N, after `force_filter`."""
+    force_filter: float = 0.05
+    """Time constant of the low-pass on the measured force, s."""
     stale_after_ns: int = 150_000_000
     """Age of the observation a command answers beyond which the command is not taken."""
     hold_after_ns: int = 150_000_000
@@ -122,6 +133,7 @@ def limits_within(
     max_rotation: float,
     max_force: float,
     force_trip: float,
+    force_filter: float = 0.05,
     velocity: float,
     angular_velocity: float,
     acceleration: float | None = None,
@@ -157,9 +169,11 @@ def limits_within(
         joint_low=table.joint_low,
         joint_high=table.joint_high,
         joint_velocity=table.joint_velocity,
+        joint_velocity_trip=table.joint_velocity_peak,
         workspace_low=tuple(workspace_low),
         workspace_high=tuple(workspace_high),
         max_rotation=max_rotation,
         max_force=max_force,
         force_trip=force_trip,
+        force_filter=force_filter,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import exp
 
 import numpy as np
 
@@ -13,6 +14,8 @@ from drivers.safety import (
     check_poses,
     clamp_orientation,
     clamp_position,
+    joint_fault,
+    joint_headroom,
 )
 from drivers.setpoint import SetpointLimiter
 from robot_rl.errors import PoisonedDataError, RobotFault, SafetyError
@@ -21,8 +24,6 @@ from robot_rl.types import Array, Command, LimitStage, RobotState
 
 PERIOD_NS = 20_000_000
 """50 Hz; the 1 kHz loop belongs to MuJoCo or the vendor."""
-FORCE_FILTER = 0.33
-"""Share of a new force reading per tick: 50 ms time constant."""
 
 
 class SafeRobot:
@@ -41,11 +42,19 @@ class SafeRobot:
     """
 
     def __init__(
-        self, inner: Robot, limits: Limits, *, stream_resets: bool = True, self_ticking: bool = True
+        self,
+        inner: Robot,
+        limits: Limits,
+        *,
+        stream_resets: bool = True,
+        self_ticking: bool = True,
+        rearm_on_reset: bool = False,
     ) -> None:
         """SafetyError when the inner robot's stiffness x clip exceeds `limits.max_force`.
 
         `stream_resets`: `move_to` runs through the limiter; else it is the inner robot's own.
+        `rearm_on_reset`: `move_to` clears a latched fault; for a simulated robot only, where no
+        person stands by and nothing can be hurt.
         `self_ticking`: the clock calls `tick`; a driver process with a loop of its own does not.
         """
         if Capability.CARTESIAN_IMPEDANCE in inner.capabilities:
@@ -53,6 +62,7 @@ class SafeRobot:
         self._inner = inner
         self._limits = limits
         self._stream_resets = stream_resets
+        self._rearm_on_reset = rearm_on_reset
         self._self_ticking = self_ticking
         self._registered = False
         self._arms = [
@@ -65,6 +75,7 @@ class SafeRobot:
         self._suspended = True
         self._command_ns = 0
         self._force = 0.0
+        self._force_share = 1.0 - exp(-PERIOD_NS / 1e9 / limits.force_filter)
         self._gripper = np.zeros(inner.n_arms)
 
     @property
@@ -138,6 +149,8 @@ class SafeRobot:
 
     def move_to(self, pose: Array, gripper: Array | None = None) -> None:
         """Rests at `pose`; SafetyError outside the workspace, RobotFault when it is not reached."""
+        if self._fault and self._rearm_on_reset:
+            self.rearm()
         self._require_ready()
         check_poses(pose, self.n_arms, "move_to")
         if self._set_goals(pose) is not LimitStage.NONE:
@@ -191,9 +204,14 @@ class SafeRobot:
                 for arm in self._arms:
                     arm.hold()
         poses = [
-            arm.step(pose, twist)
-            for arm, pose, twist in zip(
-                self._arms, state.pose.tolist(), state.twist.tolist(), strict=True
+            arm.step(pose, twist, joint_headroom(q, dq, self._limits))
+            for arm, pose, twist, q, dq in zip(
+                self._arms,
+                state.pose.tolist(),
+                state.twist.tolist(),
+                state.q.tolist(),
+                state.dq.tolist(),
+                strict=True,
             )
         ]
         self._inner.command(Command(np.array(poses), self._gripper, state.stamp_ns))
@@ -221,13 +239,10 @@ class SafeRobot:
             return state.fault
         limits = self._limits
         for q, dq in zip(state.q.tolist(), state.dq.tolist(), strict=True):
-            for i, (at, rate) in enumerate(zip(q, dq, strict=True)):
-                if not limits.joint_low[i] <= at <= limits.joint_high[i]:
-                    return f"joint {i + 1} at {at:.3f} rad is beyond its limit"
-                if not abs(rate) <= limits.joint_velocity[i]:
-                    return f"joint {i + 1} turns at {rate:.2f} rad/s, faster than its limit"
+            if reason := joint_fault(q, dq, limits):
+                return reason
         force = max((w[0] ** 2 + w[1] ** 2 + w[2] ** 2) ** 0.5 for w in state.wrench.tolist())
-        self._force += FORCE_FILTER * (force - self._force)
+        self._force += self._force_share * (force - self._force)
         if not self._force <= limits.force_trip:
             return f"contact force {self._force:.1f} N exceeds {limits.force_trip:.1f} N"
         return ""

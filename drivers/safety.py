@@ -6,7 +6,7 @@ Scalars and tuples on purpose: a tick of one arm costs microseconds, which array
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import atan2, cos, hypot, sin, sqrt
 
 import numpy as np
@@ -18,6 +18,8 @@ from robot_rl.types import Array, Command, LimitStage
 Vector3 = tuple[float, float, float]
 Quaternion = tuple[float, float, float, float]
 ZERO: Vector3 = (0.0, 0.0, 0.0)
+JOINT_OUTLOOK = 0.1
+"""How far ahead joints are watched, s: about the lag of the arm behind its setpoint."""
 
 
 def check_poses(pose: Array, arms: int, where: str) -> None:
@@ -48,6 +50,34 @@ def check_force_bound(gains: Mapping[str, float], limits: Limits) -> None:
             f"translational_stiffness x translational_clip = {force:.4g} N exceeds "
             f"max_force = {limits.max_force:.4g} N; lower one of the gains or declare the force"
         )
+
+
+def joint_fault(q: Sequence[float], dq: Sequence[float], limits: Limits) -> str:
+    """Which measured joint is beyond its range or trip velocity; empty when none is."""
+    for i, (at, rate) in enumerate(zip(q, dq, strict=True)):
+        if not limits.joint_low[i] <= at <= limits.joint_high[i]:
+            return f"joint {i + 1} at {at:.3f} rad is beyond its range"
+        if not abs(rate) <= limits.joint_velocity_trip[i]:
+            return f"joint {i + 1} turns at {rate:.2f} rad/s, faster than its limit"
+    return ""
+
+
+def joint_headroom(q: Sequence[float], dq: Sequence[float], limits: Limits) -> float:
+    """Share of the end effector's speed limits that the joints permit, in [0, 1].
+
+    Falls from 1 at 80 % of a joint's velocity limit to 0 at the limit; negative when a joint is,
+    or within JOINT_OUTLOOK at its present velocity will be, nearer to its end than the margin.
+    """
+    margin, share = limits.joint_margin, 1.0
+    for at, rate, low, high, fastest in zip(
+        q, dq, limits.joint_low, limits.joint_high, limits.joint_velocity, strict=True
+    ):
+        if not low + margin <= at + JOINT_OUTLOOK * rate <= high - margin:
+            return -1.0
+        left = 5.0 * (1.0 - abs(rate) / fastest)
+        if left < share:
+            share = left
+    return max(share, 0.0)
 
 
 def clamp_position(position: Vector3, limits: Limits) -> Vector3:

@@ -54,6 +54,7 @@ class SetpointLimiter:
         self._velocity: Vector3 = ZERO
         self._spin: Vector3 = ZERO
         self._goal: tuple[Vector3, Quaternion] | None = None
+        self._clear: Sequence[float] = (*ZERO, *self._quat)
         self.stage = LimitStage.NONE
 
     def seed(self, pose: Sequence[float]) -> None:
@@ -71,6 +72,7 @@ class SetpointLimiter:
             )
         self._velocity = self._spin = ZERO
         self._goal = None
+        self._clear = pose
         self.stage = LimitStage.NONE
 
     def follow(self, position: Vector3, quat: Quaternion) -> None:
@@ -94,14 +96,32 @@ class SetpointLimiter:
             and max(map(abs, twist)) < REST_SPEED
         )
 
-    def step(self, measured: Sequence[float], twist: Sequence[float]) -> list[float]:
-        """The next setpoint (7,), given the measured pose (7,) and twist (6,), base frame."""
-        if self._goal is None:
+    def step(
+        self, measured: Sequence[float], twist: Sequence[float], headroom: float
+    ) -> list[float]:
+        """The next setpoint (7,), given the measured pose (7,) and twist (6,), base frame.
+
+        headroom: share of the speed limits the joints permit; negative turns back to where the
+        joints were last clear of their ends.
+        """
+        goal = self._goal
+        if headroom >= 0.0:
+            self._clear = measured
+        elif goal is not None:
+            x, y, z, qw, qx, qy, qz = self._clear
+            goal = (
+                clamp_position((x, y, z), self._limits),
+                clamp_orientation((qw, qx, qy, qz), self._limits),
+            )
+        if goal is None:
             velocity = brake(self._velocity, self._acceleration, self._dt)
             spin = brake(self._spin, self._angular, self._dt)
         else:
-            velocity = self._next_velocity(self._goal[0], measured, twist)
-            spin = self._next_spin(self._goal[1], measured, twist)
+            share = headroom if headroom >= 0.0 else 1.0
+            velocity = self._next_velocity(goal[0], measured, twist, share)
+            spin = self._next_spin(goal[1], measured, twist, share)
+            if headroom < 0.0:
+                self.stage = LimitStage.JOINT
         dt = self._dt
         x, y, z = self._position
         self._position = (x + dt * velocity[0], y + dt * velocity[1], z + dt * velocity[2])
@@ -111,7 +131,7 @@ class SetpointLimiter:
         return [*self._position, *self._quat]
 
     def _next_velocity(
-        self, goal: Vector3, measured: Sequence[float], twist: Sequence[float]
+        self, goal: Vector3, measured: Sequence[float], twist: Sequence[float], share: float
     ) -> Vector3:
         limits, dt, reach = self._limits, self._dt, self._clip
         at = self._position
@@ -121,7 +141,7 @@ class SetpointLimiter:
             leashed.append(min(max(goal[i], ahead - reach), ahead + reach) - at[i])
         error = (leashed[0], leashed[1], leashed[2])
         velocity, stage = limit_velocity(
-            error, self._velocity, limits.velocity, self._acceleration, dt
+            error, self._velocity, share * limits.velocity, self._acceleration, dt
         )
         if not stops_in_box(at, velocity, self._acceleration, dt, limits):
             velocity, stage = brake(self._velocity, self._acceleration, dt), LimitStage.WORKSPACE
@@ -131,7 +151,7 @@ class SetpointLimiter:
         return velocity
 
     def _next_spin(
-        self, goal: Quaternion, measured: Sequence[float], twist: Sequence[float]
+        self, goal: Quaternion, measured: Sequence[float], twist: Sequence[float], share: float
     ) -> Vector3:
         limits, dt = self._limits, self._dt
         qw, qx, qy, qz = measured[3:]
@@ -140,7 +160,9 @@ class SetpointLimiter:
         kept = clamp_towards(lag, self._angular_clip)
         bound = kept is not lag
         error = rotation_between(self._quat, rotate(ahead, kept) if bound else goal)
-        spin, stage = limit_velocity(error, self._spin, limits.angular_velocity, self._angular, dt)
+        spin, stage = limit_velocity(
+            error, self._spin, share * limits.angular_velocity, self._angular, dt
+        )
         if not stops_in_orientation(self._quat, spin, self._angular, dt, limits):
             spin, stage = brake(self._spin, self._angular, dt), LimitStage.WORKSPACE
         left = max(abs(error[i] - dt * spin[i]) for i in range(3))
