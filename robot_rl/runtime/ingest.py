@@ -1,0 +1,69 @@
+"""Ingest, beside the learner: owns sockets, log, de-duplication and acknowledgements; no torch.
+
+    python -m robot_rl.runtime.ingest '<IngestConfig as JSON>'
+
+Actors' I/O processes send chunks; each record is appended to the episode log exactly once, by
+(actor, epoch, sequence), and acknowledged when that is on disk. The learner tails the log's files
+and sends weights, credits and commands here, which are passed on. A learner that crashes or
+compiles stops nothing.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from robot_rl.errors import ConfigError, RobotRLError
+from robot_rl.runtime.io import bind_to_parent, stop_on_signals
+from robot_rl.runtime.server import IngestConfig, IngestServer
+
+
+def run_ingest(
+    config: IngestConfig,
+    stop: threading.Event | None = None,
+    ready: Callable[[str, str], None] | None = None,
+) -> None:
+    """Serves until told to end; raises a RobotRLError that says why it cannot.
+
+    With `stop` the caller ends it; without, SIGTERM and SIGINT do (main thread only). `ready` is
+    called with both bound addresses.
+    """
+    if stop is None:
+        stop = stop_on_signals()
+        bind_to_parent(config.parent_pid)
+    server = IngestServer(config)
+    if ready is not None:
+        ready(server.router.address, server.door.address)
+    try:
+        while not stop.is_set():
+            server.turn()
+    finally:
+        server.close()
+
+
+def command(config: IngestConfig) -> list[str]:
+    """The command line that runs this config in a process of its own."""
+    return [sys.executable, "-m", "robot_rl.runtime.ingest", msgspec.json.encode(config).decode()]
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Entry of `python -m robot_rl.runtime.ingest`; prints both addresses once it listens."""
+    try:
+        if len(arguments) != 1:
+            raise ConfigError("usage: python -m robot_rl.runtime.ingest '<IngestConfig as JSON>'")
+        try:
+            config = msgspec.json.decode(arguments[0], type=IngestConfig)
+        except msgspec.MsgspecError as error:
+            raise ConfigError(f"IngestConfig: {error}") from error
+        run_ingest(config, ready=lambda a, b: print(f"READY {a} {b}", flush=True))
+    except RobotRLError as error:
+        print(f"ERROR {error}", file=sys.stderr, flush=True)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

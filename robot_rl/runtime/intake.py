@@ -1,0 +1,213 @@
+"""From chunks to the log: what each life of an actor has in it, what is new, what is poisoned."""
+
+from __future__ import annotations
+
+import errno
+import sys
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from robot_rl.errors import DataError
+from robot_rl.runtime.credits import Account
+from robot_rl.types import Array
+from robot_rl.wire.chunk import ChunkHeader, ChunkKind, check_payload, make_header, parse_header
+from robot_rl.wire.record import Kind, poisoned
+from robot_rl.wire.sync import Syncer
+
+JOIN_BYTES = 1 << 20
+"""Small chunks of one life are appended as one, up to this size."""
+
+
+class Log(Protocol):
+    """What intake needs of the episode log's writer."""
+
+    def append(self, header: ChunkHeader, payload: bytes) -> object: ...
+
+    def sync(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(slots=True, eq=False)
+class LifeBook:
+    """One (actor, epoch)."""
+
+    actor: str
+    epoch: int
+    next_sequence: int = 0
+    """Everything below has been received in order and appended (or quarantined)."""
+    acknowledged: int = 0
+    """Everything below is as durable as `sync_ms` says."""
+    records: int = 0
+    quarantined: int = 0
+    account: Account = field(default_factory=Account)
+    pending: list[tuple[ChunkHeader, bytes | memoryview]] = field(default_factory=list)
+    expected: int = 0
+    """Next sequence to arrive: `next_sequence` plus what is pending."""
+
+
+class Gap(DataError):
+    """A chunk that is not the next one of its life."""
+
+
+class Intake:
+    """Takes chunks, commits them in groups, tells what may be acknowledged.
+
+    intake.take(book, extra, body)      # one message
+    intake.commit(book)                 # all that came meanwhile, in one append
+    for book in intake.durable(): acknowledge(book)
+    """
+
+    def __init__(self, log: Log, dtype: np.dtype, sync_ms: float) -> None:
+        self._log, self.dtype = log, dtype
+        self.records = 0
+        """In the log, by this process."""
+        self.steps = 0
+        self.quarantined = 0
+        self._appends = 0
+        self._waiting: deque[tuple[int, LifeBook, int]] = deque()
+        self._now: list[LifeBook] = []
+        self.syncer = Syncer(self._sync, sync_ms / 1000) if sync_ms > 0 else None
+
+    @property
+    def queue(self) -> int:
+        """Appends that are not yet durable."""
+        return len(self._waiting)
+
+    def take(self, book: LifeBook, extra: bytes, body: bytes | memoryview) -> None:
+        """Checks one chunk and queues what is new of it; Gap or DataError if it cannot be taken."""
+        header = parse_header(extra)
+        if header.actor != book.actor or header.epoch != book.epoch:
+            raise Gap(f"a chunk of '{header.actor}', epoch {header.epoch}, without a handshake")
+        if header.kind != ChunkKind.RECORDS or header.record_bytes != self.dtype.itemsize:
+            raise DataError(
+                f"a chunk of kind {header.kind.name} with records of {header.record_bytes} bytes; "
+                f"valid: RECORDS of {self.dtype.itemsize}"
+            )
+        check_payload(header, body)
+        if header.first_sequence > book.expected:
+            raise Gap(f"sequence {header.first_sequence}; expected {book.expected}")
+        end = header.first_sequence + header.count
+        if end <= book.expected:
+            return  # sent twice
+        book.pending.append((header, body))
+        book.expected = end
+
+    def commit(self, book: LifeBook) -> None:
+        """Appends everything pending of a life, without what it has already and what is poisoned.
+
+        Raises DataError when the disk does not take it; then what is not appended is forgotten here
+        and stays in the sender's spool.
+        """
+        try:
+            self._commit(book)
+        except DataError:
+            book.expected = book.next_sequence
+            raise
+
+    def _commit(self, book: LifeBook) -> None:
+        pending, book.pending = book.pending, []
+        group: list[bytes | memoryview] = []
+        size = 0
+        for header, body in pending:
+            skip = max(0, book.next_sequence + size // self.dtype.itemsize - header.first_sequence)
+            part = memoryview(body)[skip * self.dtype.itemsize :]
+            if group and size + part.nbytes > JOIN_BYTES:
+                self._append(book, group)
+                group, size = [], 0
+            group.append(part)
+            size += part.nbytes
+        if group:
+            self._append(book, group)
+        if self.syncer is None:
+            book.acknowledged = book.next_sequence
+            self._now.append(book)
+        else:
+            self._waiting.append((self._appends, book, book.next_sequence))
+            self.syncer.mark(self._appends)
+
+    def durable(self) -> list[LifeBook]:
+        """The lives with something new to acknowledge."""
+        books, self._now = self._now, []
+        if self.syncer is None:
+            return books
+        self.syncer.clear()
+        if self.syncer.error is not None:
+            raise self.syncer.error
+        done = self.syncer.durable
+        while self._waiting and self._waiting[0][0] <= done:
+            _, book, sequence = self._waiting.popleft()
+            book.acknowledged = sequence
+            if book not in books:
+                books.append(book)
+        return books
+
+    def close(self) -> None:
+        """Syncs what was appended and closes the log."""
+        if self.syncer is not None:
+            self.syncer.close()
+        self._log.close()
+
+    def _sync(self) -> None:
+        """Runs in the syncer's thread; the loop may change to a new segment meanwhile."""
+        try:
+            self._log.sync()
+        except OSError as error:
+            if error.errno != errno.EBADF:
+                raise  # EBADF: the writer synced and closed that segment itself
+
+    def _append(self, book: LifeBook, group: list[bytes | memoryview]) -> None:
+        payload = bytes(group[0]) if len(group) == 1 else b"".join(group)
+        records = np.frombuffer(payload, self.dtype)
+        first = book.next_sequence
+        start = 0
+        wrong = records["sequence"] != np.arange(first, first + len(records), dtype=np.uint64)
+        if wrong.any() or poisoned(records):
+            bad = _bad_rows(records, first)
+            for row in np.flatnonzero(bad).tolist():
+                self._log_rows(book, records, first, start, row)
+                start = row + 1
+                book.next_sequence = first + start
+        self._log_rows(book, records, first, start, len(records))
+        book.next_sequence = first + len(records)
+
+    def _log_rows(self, book: LifeBook, records: Array, first: int, start: int, end: int) -> None:
+        """Appends rows start..end, and quarantines the row at `end` if there is one."""
+        part = records[start:end]
+        if len(part):
+            payload = part.tobytes()
+            header = make_header(
+                ChunkKind.RECORDS,
+                payload,
+                actor=book.actor,
+                epoch=book.epoch,
+                first_sequence=first + start,
+                count=len(part),
+                record_bytes=self.dtype.itemsize,
+            )
+            self._log.append(header, payload)
+            self._appends += 1
+            steps = int((part["kind"] == Kind.STEP).sum())
+            book.records += len(part)
+            book.account.steps += steps
+            self.records += len(part)
+            self.steps += steps
+        if end < len(records):
+            why = poisoned(records[end : end + 1]) or "its sequence is not its place"
+            book.quarantined += 1
+            self.quarantined += 1
+            print(
+                f"WARN quarantined record {first + end} of actor '{book.actor}': {why}; "
+                "it is not in the log",
+                file=sys.stderr,
+                flush=True,
+            )
+
+
+def _bad_rows(records: Array, first: int) -> Array:
+    rows = range(len(records))
+    bad = np.array([bool(poisoned(records[row : row + 1])) for row in rows])
+    return bad | (records["sequence"] != np.arange(first, first + len(records), dtype=np.uint64))

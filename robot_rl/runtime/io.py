@@ -1,0 +1,283 @@
+"""The I/O process beside an actor: ring -> spool -> ingest, and weights, credits, commands back.
+
+    python -m robot_rl.runtime.io '<IOConfig as JSON>'
+
+It needs neither the actor nor ingest to be there: it spools without the one and sends without the
+other, for ever, until it is told to end (SIGTERM, SIGINT, death of the parent); then it flushes for
+a bounded time. What is left stays in the spool for its next life.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from robot_rl.errors import ConfigError, DataError, RobotRLError
+from robot_rl.wire.addresses import private_directory
+from robot_rl.wire.chunk import ChunkKind, make_header
+from robot_rl.wire.mailbox import LinkStatus, MailboxWriter
+from robot_rl.wire.parent import die_with_parent
+from robot_rl.wire.protocol import check_actor
+from robot_rl.wire.ring import RingReader, ring_paths
+from robot_rl.wire.spool import Life, Spool
+from robot_rl.wire.sync import Syncer
+from robot_rl.wire.uplink import Uplink
+
+SCAN_S = 0.02
+"""Between two looks for a new life of the actor."""
+MAIL_S = 0.1
+IDLE_MS = (1, 2, 5)
+"""Waits, longer the longer nothing comes."""
+RETRY_S = 0.5
+"""After the disk refused a write."""
+
+
+class IOConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where things are, and the bounds."""
+
+    actor: str
+    address: str
+    """Of ingest."""
+    runtime_dir: str
+    """Private and short; the actor's ring and mailbox."""
+    spool_dir: str
+    """On disk; this actor's own."""
+    chunk_records: int = 256
+    """Records in one chunk, at most."""
+    chunk_bytes: int = 4 << 20
+    window_bytes: int = 32 << 20
+    """Sent and not acknowledged, at most."""
+    window_chunks: int = 1024
+    spool_bytes: int = 4 << 30
+    """On disk, at most; then the ring fills and the actor holds."""
+    sync_ms: float = 50.0
+    """Interval of disk syncs: what a crash of this host may cost (plus one sync)."""
+    flush_s: float = 3.0
+    """Time to send what is left when told to end."""
+    insecure: bool = False
+    parent_pid: int = 0
+    """Ends when this process dies; 0: ROBOT_RL_PARENT if set, else no parent."""
+
+
+@dataclass(slots=True)
+class IOProcess:
+    """What the process holds; `run` is its loop."""
+
+    config: IOConfig
+    spool: Spool = field(init=False)
+    mailbox: MailboxWriter = field(init=False)
+    uplink: Uplink = field(init=False)
+    syncer: Syncer = field(init=False)
+    ring: RingReader | None = None
+    _scanned: float = 0.0
+    _mailed: float = 0.0
+    _retry: float = 0.0
+    _committed: int = 0
+
+    def __post_init__(self) -> None:
+        config = self.config
+        check_actor(config.actor)
+        runtime = private_directory(Path(config.runtime_dir))
+        self.spool = Spool(Path(config.spool_dir), config.spool_bytes)
+        if self.spool.lost:
+            print(f"WARN {self.spool.lost}", file=sys.stderr, flush=True)
+        self.mailbox = MailboxWriter(runtime, config.actor)
+        self.mailbox.say(LinkStatus.STARTING)
+        self.uplink = Uplink(
+            config.address,
+            config.actor,
+            self.spool,
+            self.mailbox,
+            window_bytes=config.window_bytes,
+            window_chunks=config.window_chunks,
+            insecure=config.insecure,
+        )
+        self.syncer = Syncer(self.spool.sync, config.sync_ms / 1000)
+
+    def run(self, stop: threading.Event) -> None:
+        """Until `stop`, then a bounded flush."""
+        quiet = 0
+        try:
+            while not stop.is_set():
+                quiet = 0 if self.turn() else quiet + 1
+                if quiet:
+                    self.uplink.wait(IDLE_MS[min(quiet // 50, len(IDLE_MS) - 1)])
+            self.flush()
+        finally:
+            self.close()
+
+    def turn(self) -> bool:
+        """One round: spool what the ring has, then talk. True if anything moved."""
+        now = time.monotonic()
+        moved = self.drain(now)
+        self.uplink.ring_depth = self.ring.depth if self.ring is not None else 0
+        moved = self.uplink.pump() or moved
+        if now - self._mailed > MAIL_S:
+            self._mailed = now
+            self.mailbox.update()
+        return moved
+
+    def drain(self, now: float) -> bool:
+        """Moves records from the ring into the spool: from then on they are committed."""
+        if self.ring is None and not self._find(now):
+            return False
+        ring = self.ring
+        if ring is None or now < self._retry or not self._has_room():
+            return False
+        size = ring.identity.record_bytes
+        limit = max(1, min(self.config.chunk_records, self.config.chunk_bytes // size))
+        first = ring.position
+        payload = ring.read(limit)
+        if not payload:
+            self._ended(now)
+            return False
+        header = make_header(
+            ChunkKind.RECORDS,
+            payload,
+            actor=self.config.actor,
+            epoch=ring.identity.epoch,
+            first_sequence=first,
+            count=len(payload) // size,
+            record_bytes=size,
+        )
+        try:
+            self.spool.append(header, payload)
+        except OSError as error:
+            self._retry = now + RETRY_S
+            ring.position = first
+            self.mailbox.say(LinkStatus.SPOOL_FULL, f"{self.config.spool_dir}: {error}")
+            return False
+        ring.release()
+        self._committed += 1
+        self.syncer.mark(self._committed)
+        return True
+
+    def flush(self) -> None:
+        """Sends what is there, for at most `flush_s`."""
+        end = time.monotonic() + self.config.flush_s
+        while time.monotonic() < end:
+            moved = self.turn()
+            drained = self.ring is None or self.ring.depth == 0
+            if drained and self.uplink.idle and not ring_paths_left(self):
+                return
+            if not moved:
+                self.uplink.wait(1)
+
+    def close(self) -> None:
+        """Syncs and frees everything."""
+        done = self.uplink.idle and self.uplink.handshakes > 0 and self.uplink.welcomed
+        self.mailbox.say(LinkStatus.ENDED)
+        self.uplink.close()
+        self.syncer.close()
+        self.spool.close(acknowledged=done)
+        if self.ring is not None:
+            ended = not self.ring.writer_alive()
+            self.ring.close(remove=ended and self.ring.depth == 0)
+            self.ring = None
+        self.mailbox.close()
+
+    def _has_room(self) -> bool:
+        if not self.spool.full:
+            if self.mailbox.state.status == LinkStatus.SPOOL_FULL:
+                self.mailbox.say(
+                    LinkStatus.CONNECTED if self.uplink.welcomed else LinkStatus.DISCONNECTED
+                )
+            return True
+        if self.mailbox.state.status != LinkStatus.SPOOL_FULL:
+            text = f"{self.config.spool_dir} holds {self.spool.size} bytes nobody acknowledged"
+            self.mailbox.say(LinkStatus.SPOOL_FULL, text)
+        return False
+
+    def _find(self, now: float) -> bool:
+        """Attaches to the oldest ring there is."""
+        if now - self._scanned < SCAN_S:
+            return False
+        self._scanned = now
+        paths = ring_paths(Path(self.config.runtime_dir), self.config.actor)
+        if not paths:
+            return False
+        ring = RingReader(paths[0])
+        facts = ring.identity
+        if facts.actor != self.config.actor:
+            raise DataError(f"{paths[0]} belongs to actor '{facts.actor}'")
+        ring.seek(self.spool.next_sequence(facts.epoch))
+        ring.release()
+        life = Life(facts.actor, facts.epoch, facts.record_bytes, facts.spec)
+        self.spool.begin(life)
+        self.uplink.attach(life, ring.position)
+        self.ring = ring
+        return True
+
+    def _ended(self, now: float) -> None:
+        """An empty ring whose writer is dead is done with."""
+        ring = self.ring
+        if ring is None or now - self._scanned < SCAN_S:
+            return
+        self._scanned = now
+        if not ring.writer_alive() and ring.depth == 0:
+            ring.close(remove=True)
+            self.ring = None
+
+
+def ring_paths_left(process: IOProcess) -> bool:
+    """Whether a dead actor's ring still waits to be drained."""
+    paths = ring_paths(Path(process.config.runtime_dir), process.config.actor)
+    return len(paths) > (process.ring is not None)
+
+
+def run_io(config: IOConfig, stop: threading.Event | None = None) -> None:
+    """Runs the I/O process here; raises a RobotRLError that says why it cannot go on.
+
+    With `stop` the caller ends it; without, SIGTERM and SIGINT do (main thread only).
+    """
+    if stop is None:
+        stop = stop_on_signals()
+        bind_to_parent(config.parent_pid)
+    IOProcess(config).run(stop)
+
+
+def stop_on_signals() -> threading.Event:
+    """An event that SIGTERM and SIGINT set."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
+
+
+def bind_to_parent(parent_pid: int) -> None:
+    """Dies with the parent named, or the one ROBOT_RL_PARENT names, if any."""
+    if parent_pid or os.environ.get("ROBOT_RL_PARENT"):
+        die_with_parent(parent_pid or None)
+
+
+def command(config: IOConfig) -> list[str]:
+    """The command line that runs this config in a process of its own."""
+    return [sys.executable, "-m", "robot_rl.runtime.io", msgspec.json.encode(config).decode()]
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Entry of `python -m robot_rl.runtime.io`; exit code 2 with one readable line on failure."""
+    try:
+        if len(arguments) != 1:
+            raise ConfigError("usage: python -m robot_rl.runtime.io '<IOConfig as JSON>'")
+        try:
+            config = msgspec.json.decode(arguments[0], type=IOConfig)
+        except msgspec.MsgspecError as error:
+            raise ConfigError(f"IOConfig: {error}") from error
+        run_io(config)
+    except RobotRLError as error:
+        print(f"ERROR {error}", file=sys.stderr, flush=True)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

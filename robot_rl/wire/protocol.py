@@ -1,0 +1,272 @@
+"""The messages: tagged msgspec structs in msgpack, always three frames [head, extra, body].
+
+`extra` is a chunk header (Data) and `body` a payload or a piece of weights; both are empty in other
+messages. An actor is known by the id in its messages, never by its routing id. Everything below
+`next_sequence` of an (actor, epoch) is in the log.
+
+I/O process -> ingest: Hello, Data, Get, Beat     ingest -> I/O process: Welcome, Ack, News, Part
+learner -> ingest: Part, Grant, Steer, Ask        ingest -> learner: Stats
+ingest -> both: Refusal
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import TypeAlias
+
+import msgspec
+
+from robot_rl.errors import HandshakeError, WireError
+from robot_rl.specs import EnvSpec
+
+PROTOCOL = 1
+MAGIC = "robot-rl"
+UNLIMITED = 1 << 62
+"""Steps granted where no ratio is enforced."""
+MAX_FRAME = 64 << 20
+"""Bytes of one frame; every socket refuses more before it allocates."""
+PART_BYTES = 4 << 20
+"""Bytes of weights in one message."""
+
+
+class ControlKind(IntEnum):
+    """What the actors shall do now; the newest command holds until the next."""
+
+    RUN = 0
+    PAUSE = 1
+    """Hold after the running episode."""
+    STOP = 2
+    """End after the running step."""
+    EVALUATE = 3
+    """Run evaluation episodes with the version in `value`."""
+
+
+class Control(msgspec.Struct, frozen=True, array_like=True):
+    """A typed command; `number` counts them, so each is obeyed once."""
+
+    number: int = 0
+    kind: ControlKind = ControlKind.RUN
+    value: int = 0
+
+
+class Table(msgspec.Struct, frozen=True, array_like=True):
+    """Names and shapes of float32 arrays that lie one after the other in a flat buffer."""
+
+    names: list[str]
+    shapes: list[list[int]]
+
+
+class News(msgspec.Struct, frozen=True, tag="news"):
+    """Ingest to an actor: newest published weights, steps allowed to this life, command."""
+
+    actor: str
+    epoch: int
+    next_sequence: int
+    weights_version: int
+    weights_bytes: int
+    credits: int
+    control: Control
+    learner_age_ms: int
+    """Since the learner was last heard; -1 before."""
+
+
+class Hello(msgspec.Struct, frozen=True, tag="hello"):
+    """First message of one life of an actor on one connection."""
+
+    magic: str
+    protocol: int
+    actor: str
+    epoch: int
+    sender: int
+    """Random number of the I/O process; another one waits until this one is silent."""
+    first_sequence: int
+    """The oldest record still kept by the sender."""
+    schema: str
+    """SHA-256 of `spec`."""
+    spec: bytes
+    """Canonical JSON of the EnvSpec."""
+
+
+class Welcome(msgspec.Struct, frozen=True, tag="welcome"):
+    """Hello accepted: send from `news.next_sequence` on."""
+
+    news: News
+
+
+class Data(msgspec.Struct, frozen=True, tag="data"):
+    """A chunk: its header is the second frame, its payload the third."""
+
+
+class Ack(msgspec.Struct, frozen=True, tag="ack"):
+    """Everything below `next_sequence` is in the log."""
+
+    actor: str
+    epoch: int
+    next_sequence: int
+
+
+class Beat(msgspec.Struct, frozen=True, tag="beat"):
+    """Sent by the I/O process's own loop, a few a second; answered with News."""
+
+    actor: str
+    epoch: int
+    ring_depth: int
+    spool_bytes: int
+    actor_age_ms: int
+    """Since the actor's control loop last beat; -1 before."""
+    used_version: int
+    """Weights the actor has loaded."""
+
+
+class Get(msgspec.Struct, frozen=True, tag="get"):
+    """Asks for the piece of `version` from byte `offset` on."""
+
+    version: int
+    offset: int
+
+
+class Part(msgspec.Struct, frozen=True, tag="part"):
+    """A piece of weights in the body; the answer to Get, or a piece of a Publish."""
+
+    version: int
+    offset: int
+    total: int
+    crc: int
+    """CRC32C of all `total` bytes."""
+    table: Table
+
+
+class Grant(msgspec.Struct, frozen=True, tag="grant"):
+    """The learner allows the log to grow to `total_steps` STEP records."""
+
+    total_steps: int
+
+
+class Steer(msgspec.Struct, frozen=True, tag="steer"):
+    """The learner or a console commands all actors."""
+
+    kind: ControlKind
+    value: int = 0
+
+
+class Ask(msgspec.Struct, frozen=True, tag="ask"):
+    """The learner's heartbeat, sent by its own loop's thread; answered with Stats."""
+
+    updates: int = 0
+    loop_age_ms: int = -1
+    """Since its loop last called `heartbeat`."""
+
+
+class ActorStats(msgspec.Struct, frozen=True):
+    """One actor as ingest sees it."""
+
+    actor: str
+    epoch: int
+    connected: bool
+    records: int
+    """Of this life, in the log."""
+    steps: int
+    """STEP records of this life, in the log."""
+    allowed: int
+    """Steps granted to this life."""
+    heard_ms: int
+    """Since its I/O process was last heard."""
+    actor_age_ms: int
+    """Since its control loop last beat, as its I/O process said."""
+    ring_depth: int
+    spool_bytes: int
+    used_version: int
+    quarantined: int
+
+
+class Stats(msgspec.Struct, frozen=True, tag="stats"):
+    """What ingest knows; for the console and the learner."""
+
+    records: int
+    """In the log."""
+    steps: int
+    """STEP records in the log."""
+    granted: int
+    weights_version: int
+    quarantined: int
+    """Poisoned records kept out of the log."""
+    garbage: int
+    """Messages that were no messages."""
+    refused: int
+    """Handshakes refused."""
+    gaps: int
+    """Records that a restarted sender no longer had."""
+    queue: int
+    """Received and not yet acknowledged chunks."""
+    sync_ms: float
+    """What a crash of the whole host may cost, at most (plus one disk sync)."""
+    updates: int
+    learner_age_ms: int
+    """Since a learner was last heard; -1 before."""
+    actors: list[ActorStats]
+
+
+class Refusal(msgspec.Struct, frozen=True, tag="refusal"):
+    """Why a message was not taken; `retry` tells a peer to shake hands again, else to give up."""
+
+    reason: str
+    retry: bool = False
+
+
+Message: TypeAlias = (
+    Hello | Welcome | Data | Ack | News | Beat | Get | Part | Grant | Steer | Ask | Stats | Refusal
+)
+_DECODER = msgspec.msgpack.Decoder(Message)
+_ENCODER = msgspec.msgpack.Encoder()
+DATA_HEAD = _ENCODER.encode(Data())
+
+
+def encode(message: Message) -> bytes:
+    """The head frame of a message."""
+    return _ENCODER.encode(message)
+
+
+def decode(head: bytes) -> Message:
+    """Reads a head frame; raises WireError on anything else."""
+    try:
+        return _DECODER.decode(head)
+    except msgspec.MsgspecError as error:
+        raise WireError(f"not a message of protocol {PROTOCOL}: {error}") from error
+
+
+def hello(
+    actor: str, epoch: int, sender: int, first_sequence: int, spec: bytes, schema: str
+) -> Hello:
+    """A Hello of this protocol version."""
+    return Hello(MAGIC, PROTOCOL, actor, epoch, sender, first_sequence, schema, spec)
+
+
+def check_actor(actor: str) -> str:
+    """The id, which also names files; raises WireError on what cannot be one."""
+    if not 0 < len(actor) <= 32 or not all(
+        c.isascii() and (c.isalnum() or c in "-_") for c in actor
+    ):
+        raise WireError(f"actor id '{actor}'; valid: 1 to 32 of a-z A-Z 0-9 - _")
+    return actor
+
+
+def check_hello(message: Hello, spec: EnvSpec | None) -> EnvSpec:
+    """The sender's spec; raises HandshakeError listing what differs from `spec`."""
+    if message.magic != MAGIC:
+        raise HandshakeError(f"handshake magic '{message.magic}'; valid: '{MAGIC}'")
+    if message.protocol != PROTOCOL:
+        raise HandshakeError(
+            f"actor '{message.actor}' speaks wire protocol {message.protocol}, this side "
+            f"{PROTOCOL}: install the same robot-rl version on both"
+        )
+    check_actor(message.actor)
+    theirs = EnvSpec.from_json(message.spec)
+    if theirs.sha256() != message.schema:
+        raise HandshakeError(f"actor '{message.actor}': the spec does not match its SHA-256")
+    if spec is not None and theirs.sha256() != spec.sha256():
+        lines = "; ".join(spec.differences(theirs)) or "byte order of the JSON"
+        raise HandshakeError(
+            f"actor '{message.actor}' has another environment specification "
+            f"(this run != the actor): {lines}"
+        )
+    return theirs

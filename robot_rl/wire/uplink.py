@@ -1,0 +1,264 @@
+"""The actor's side of the session with ingest: handshake, chunks, weights, credits, commands.
+
+Driven by the I/O process's loop, which calls `pump`. One connection, one life (epoch) after the
+other in the order of the spool; whatever goes wrong ends in a new handshake, which says from where
+to send again, so nothing needs a second way to be repaired.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections import deque
+from dataclasses import dataclass, field
+
+from robot_rl.errors import HandshakeError, PoisonedDataError, WireError
+from robot_rl.specs import EnvSpec
+from robot_rl.wire import protocol as p
+from robot_rl.wire.mailbox import LinkStatus, MailboxWriter
+from robot_rl.wire.sockets import Dealer, Received, Waiter
+from robot_rl.wire.spool import Life, Spool
+from robot_rl.wire.weights import Assembly
+
+HELLO_S = 0.25
+"""Between two tries of a handshake."""
+BEAT_S = 0.2
+STALL_S = 3.0
+"""Without an answer or progress: a new connection and handshake."""
+FETCH_S = 1.0
+"""Without a piece of weights: asked for again."""
+
+
+@dataclass(slots=True)
+class Uplink:
+    """One connection to ingest; see the module."""
+
+    address: str
+    actor: str
+    spool: Spool
+    mailbox: MailboxWriter
+    window_bytes: int = 32 << 20
+    """Sent and not yet acknowledged, at most."""
+    window_chunks: int = 1024
+    insecure: bool = False
+    life: Life | None = None
+    """The life that is being sent, or waits for the answer to its Hello."""
+    welcomed: bool = False
+    garbage: int = 0
+    handshakes: int = 0
+    ring_depth: int = 0
+    """Set by the loop before each `pump`; part of the heartbeat."""
+    _dealer: Dealer = field(init=False)
+    _waiter: Waiter = field(init=False)
+    _flight: deque[tuple[int, int, int]] = field(default_factory=deque)
+    _flight_bytes: int = 0
+    _hello_at: float = 0.0
+    _beat_at: float = 0.0
+    _heard_at: float = 0.0
+    _progress_at: float = 0.0
+    _fetch_at: float = 0.0
+    _assembly: Assembly = field(default_factory=Assembly)
+    _latest: tuple[Life, int] | None = None
+    _sender: int = field(default_factory=lambda: secrets.randbits(63))
+
+    def __post_init__(self) -> None:
+        self._connect()
+
+    @property
+    def idle(self) -> bool:
+        """Everything that is in the spool has been acknowledged."""
+        return not self._flight and self.spool.peek() is None
+
+    def attach(self, life: Life, first_sequence: int) -> None:
+        """A (new) life whose records may come; greeted as soon as older ones are sent."""
+        self._latest = (life, first_sequence)
+
+    def wait(self, timeout_ms: int) -> bool:
+        """True when a message has come."""
+        return self._waiter.wait(timeout_ms)
+
+    def pump(self) -> bool:
+        """Handles what came, sends what may go; never blocks. True if anything was done.
+
+        Raises HandshakeError when ingest refuses this actor for good.
+        """
+        now = time.monotonic()
+        busy = False
+        while (message := self._dealer.receive()) is not None:
+            busy = True
+            self._heard_at = now
+            self._handle(message, now)
+        stalled = now - max(self._heard_at, self._progress_at if self._flight else 0.0) > STALL_S
+        if stalled:
+            self.mailbox.say(LinkStatus.DISCONNECTED, f"no answer from {self.address}")
+            self._dealer.close()
+            self._connect()
+        if not self.welcomed:
+            self._greet(now)
+            return busy
+        if now - self._beat_at > BEAT_S:
+            self._beat(now)
+        return self._send() or busy
+
+    def close(self) -> None:
+        self._dealer.close()
+
+    def _connect(self) -> None:
+        self._dealer = Dealer(self.address, insecure=self.insecure)
+        self._waiter = Waiter([self._dealer])
+        self._heard_at = self._progress_at = time.monotonic()
+        self._restart()
+
+    def _restart(self) -> None:
+        """Forgets what is in flight; the next handshake says where to go on."""
+        self.welcomed = False
+        self._flight.clear()
+        self._flight_bytes = 0
+        self._hello_at = 0.0
+        self.spool.rewind()
+
+    def _greet(self, now: float) -> None:
+        """Says Hello for the oldest life with unsent chunks, else for the newest."""
+        if now - self._hello_at < HELLO_S:
+            return
+        chunk = self.spool.peek()
+        if chunk is not None:
+            self.life = chunk.life
+        elif self._latest is not None:
+            self.life = self._latest[0]
+        if self.life is None:
+            return
+        life = self.life
+        kept = [s.first_sequence for s in self.spool.segments if s.life == life and not s.empty]
+        first = kept[0] if kept else self._latest[1] if self._latest else 0
+        schema = EnvSpec.from_json(life.spec).sha256()
+        greeting = p.hello(life.actor, life.epoch, self._sender, first, life.spec, schema)
+        if self._dealer.send(p.encode(greeting)):
+            self._hello_at = now
+            self.handshakes += 1
+
+    def _handle(self, message: Received, now: float) -> None:
+        try:
+            parsed = p.decode(message.head)
+        except WireError:
+            self.garbage += 1
+            return
+        match parsed:
+            case p.Ack():
+                self._acknowledge(parsed.epoch, parsed.next_sequence, now)
+            case p.News():
+                self._news(parsed, now)
+            case p.Part():
+                self._part(parsed, message.body, now)
+            case p.Welcome():
+                self._welcome(parsed.news, now)
+            case p.Refusal(reason, retry):
+                self._refused(reason, retry)
+            case _:
+                self.garbage += 1
+
+    def _refused(self, reason: str, retry: bool) -> None:
+        if retry:
+            if self.welcomed:
+                self._restart()
+            else:
+                self.mailbox.say(LinkStatus.DISCONNECTED, reason)
+            return
+        self.mailbox.say(LinkStatus.REFUSED, reason)
+        raise HandshakeError(reason)
+
+    def _welcome(self, news: p.News, now: float) -> None:
+        if self.welcomed or self.life is None or news.epoch != self.life.epoch:
+            return  # the answer to a Hello that was sent twice
+        self.welcomed = True
+        self._progress_at = now
+        self.spool.acknowledge(news.epoch, news.next_sequence)
+        while (chunk := self.spool.peek()) is not None:
+            if chunk.life.epoch != news.epoch or chunk.next_sequence > news.next_sequence:
+                break
+            self.spool.advance(chunk)
+        self.mailbox.say(LinkStatus.CONNECTED)
+        self._news(news, now)
+
+    def _send(self) -> bool:
+        """Chunks, as far as the window allows; a chunk of another life is greeted first."""
+        sent = False
+        while self._flight_bytes < self.window_bytes and len(self._flight) < self.window_chunks:
+            chunk = self.spool.peek()
+            if chunk is None:
+                if self._latest and self.life and self._latest[0].epoch != self.life.epoch:
+                    self._next_life(self._latest[0])
+                break
+            if self.life is None or chunk.life.epoch != self.life.epoch:
+                self._next_life(chunk.life)
+                break
+            if not self._dealer.send(p.DATA_HEAD, chunk.header, chunk.payload):
+                break
+            if not self._flight:
+                self._progress_at = time.monotonic()
+            size = len(chunk.payload)
+            self._flight.append((chunk.life.epoch, chunk.next_sequence, size))
+            self._flight_bytes += size
+            self.spool.advance(chunk)
+            sent = True
+        return sent
+
+    def _next_life(self, life: Life) -> None:
+        """The older life is sent; the handshake of the next one waits for its acknowledgements."""
+        if self._flight:
+            return
+        self.life, self.welcomed, self._hello_at = life, False, 0.0
+
+    def _acknowledge(self, epoch: int, next_sequence: int, now: float) -> None:
+        while self._flight and self._flight[0][0] == epoch and self._flight[0][1] <= next_sequence:
+            self._flight_bytes -= self._flight.popleft()[2]
+            self._progress_at = now
+        self.spool.acknowledge(epoch, next_sequence)
+
+    def _news(self, news: p.News, now: float) -> None:
+        if self.life is None or news.epoch != self.life.epoch or not self.welcomed:
+            return
+        self._acknowledge(news.epoch, news.next_sequence, now)
+        self.mailbox.update(
+            published_version=news.weights_version,
+            credit_epoch=news.epoch,
+            credits=news.credits,
+            control_number=news.control.number,
+            control_value=news.control.value,
+            control_kind=int(news.control.kind),
+        )
+        if news.weights_version not in (0, self.mailbox.state.weights_version) and (
+            self._assembly.version != news.weights_version or now - self._fetch_at > FETCH_S
+        ):
+            self._assembly = Assembly()
+            self._assembly.version = news.weights_version
+            self._fetch(news.weights_version, 0, now)
+
+    def _fetch(self, version: int, offset: int, now: float) -> None:
+        self._fetch_at = now
+        self._dealer.send(p.encode(p.Get(version, offset)))
+
+    def _part(self, part: p.Part, body: bytes | memoryview, now: float) -> None:
+        try:
+            done = self._assembly.add(part, body)
+        except (WireError, PoisonedDataError) as error:
+            self.garbage += 1
+            self.mailbox.say(LinkStatus.CONNECTED, f"weights refused, the last stay: {error}")
+            return
+        if done is not None:
+            self.mailbox.put_weights(done)
+        elif part.version == self._assembly.version:
+            self._fetch(part.version, self._assembly.offset, now)
+
+    def _beat(self, now: float) -> None:
+        if self.life is None:
+            return
+        self._beat_at = now
+        epoch, beat_ns, version = self.mailbox.actor_beat()
+        age = (time.monotonic_ns() - beat_ns) // 1_000_000 if beat_ns else -1
+        used = version if epoch == self.life.epoch else 0
+        self._dealer.send(
+            p.encode(
+                p.Beat(self.actor, self.life.epoch, self.ring_depth, self.spool.size, age, used)
+            )
+        )
