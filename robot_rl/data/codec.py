@@ -1,0 +1,112 @@
+"""Lossless images in the log: an ENCODED payload is the records less their images, then the images.
+
+Layout, little-endian: `count` records without image fields; a table (count, images) of uint32 sizes
+whose top bit says "raw"; the images' bytes one after the other. An image is PNG where that is
+smaller and cv2 can hold it (1, 3 or 4 channels), else raw. Channels keep the order they have in
+the record (RGB), which a PNG viewer that reads the bytes shows with red and blue exchanged.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from robot_rl.errors import DataError
+from robot_rl.specs import EnvSpec
+from robot_rl.types import Array
+from robot_rl.wire.record import record_dtype
+
+RAW_BIT = np.uint32(1 << 31)
+PNG_LEVEL = 1
+
+
+def image_fields(spec: EnvSpec) -> list[str]:
+    """Record fields that hold images."""
+    return [f"obs.{name}" for name in spec.image_keys]
+
+
+def lean_dtype(spec: EnvSpec) -> np.dtype:
+    """The record's dtype less its images, packed."""
+    full, images = record_dtype(spec), set(image_fields(spec))
+    names = [name for name in full.names or () if name not in images]
+    return np.dtype([(name, full[name].base, full[name].shape) for name in names])
+
+
+def encode(records: Array, spec: EnvSpec) -> bytes:
+    """An ENCODED payload of `records` (n,)."""
+    lean = np.empty(len(records), lean_dtype(spec))
+    for name in lean.dtype.names or ():
+        lean[name] = records[name]
+    fields = image_fields(spec)
+    sizes = np.zeros((len(records), len(fields)), "<u4")
+    blobs = []
+    for row, record in enumerate(records):
+        for column, name in enumerate(fields):
+            blob, raw = _encode_image(record[name])
+            sizes[row, column] = np.uint32(len(blob)) | (RAW_BIT if raw else np.uint32(0))
+            blobs.append(blob)
+    return b"".join([lean.tobytes(), sizes.tobytes(), *blobs])
+
+
+def decode(payload: bytes | memoryview, count: int, spec: EnvSpec) -> Array:
+    """The records (count,) of an ENCODED payload, byte-equal to what was encoded.
+
+    Raises DataError on sizes that do not add up or an image that does not decode.
+    """
+    view = memoryview(payload).cast("B")
+    lean, sizes, offset = _split(view, count, spec)
+    records = np.zeros(count, record_dtype(spec))
+    for name in lean.dtype.names or ():
+        records[name] = lean[name]
+    for row in range(count):
+        for column, name in enumerate(image_fields(spec)):
+            size = int(sizes[row, column] & ~RAW_BIT)
+            blob = view[offset : offset + size]
+            _decode_image(blob, bool(sizes[row, column] & RAW_BIT), records[name][row])
+            offset += size
+    return records
+
+
+def decode_lean(payload: bytes | memoryview, count: int, spec: EnvSpec) -> Array:
+    """The records less their images: cheap, for checks; raises DataError as `decode` does."""
+    return _split(memoryview(payload).cast("B"), count, spec)[0]
+
+
+def _split(view: memoryview, count: int, spec: EnvSpec) -> tuple[Array, Array, int]:
+    dtype, images = lean_dtype(spec), len(spec.image_keys)
+    table = count * dtype.itemsize
+    start = table + 4 * count * images
+    if len(view) < start:
+        raise DataError(f"an encoded chunk of {len(view)} bytes; {count} records need {start}")
+    lean = np.frombuffer(view[:table], dtype)
+    sizes = np.frombuffer(view[table:start], "<u4").reshape(count, images)
+    total = start + int((sizes & ~RAW_BIT).sum(dtype=np.int64))
+    if total != len(view):
+        raise DataError(f"an encoded chunk of {len(view)} bytes; its image table says {total}")
+    return lean, sizes, start
+
+
+def _encode_image(image: Array) -> tuple[bytes, bool]:
+    import cv2  # heavy to load, and logs without images never need it
+
+    if image.shape[2] in (1, 3, 4):
+        done, png = cv2.imencode(".png", image, [cv2.IMWRITE_PNG_COMPRESSION, PNG_LEVEL])
+        if done and png.nbytes < image.nbytes:
+            return png.tobytes(), False
+    return image.tobytes(), True
+
+
+def _decode_image(blob: memoryview, raw: bool, out: Array) -> None:
+    if raw:
+        if len(blob) != out.nbytes:
+            raise DataError(f"a raw image of {len(blob)} bytes; valid: {out.nbytes}")
+        out[:] = np.frombuffer(blob, np.uint8).reshape(out.shape)
+        return
+    import cv2
+
+    try:
+        image = cv2.imdecode(np.frombuffer(blob, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error as error:
+        raise DataError(f"an image of the chunk is no PNG: {error}") from error
+    if image is None or image.size != out.size or image.dtype != np.uint8:
+        raise DataError(f"an image of the chunk is not a PNG of shape {list(out.shape)}")
+    out[:] = image.reshape(out.shape)

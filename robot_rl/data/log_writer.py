@@ -1,0 +1,300 @@
+"""Writes an episode log: a folder with a manifest and append-only segments of checksummed chunks.
+
+Only whole chunks count. Nothing that was once good is ever rewritten, cut off or overwritten.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from robot_rl.data import amend, codec
+from robot_rl.data.manifest import (
+    FILE,
+    Manifest,
+    new_manifest,
+    read_manifest,
+    require_spec,
+    sync_folder,
+    write_manifest,
+)
+from robot_rl.data.segments import check_segment, list_segments, segment_name, walk
+from robot_rl.errors import DataError, PoisonedDataError, RobotRLError
+from robot_rl.specs import EnvSpec
+from robot_rl.types import Array
+from robot_rl.wire.chunk import ChunkHeader, ChunkKind, check_payload, make_header, pack_header
+from robot_rl.wire.locks import FileLock
+from robot_rl.wire.record import poisoned, record_dtype
+
+SEGMENT_BYTES = 256 << 20
+LOCK = "writer.lock"
+
+
+@dataclass(slots=True)
+class _State:
+    """What a walk over the log's chunks finds out."""
+
+    position: int
+    sequences: dict[tuple[str, int], int]
+
+
+class LogWriter:
+    """The one writer of a log.
+
+    with LogWriter.create(path, spec) as log:        # or LogWriter.open(path, spec)
+        header = log.append(header, payload)         # header.position: place of the first record
+        log.sync()
+    """
+
+    def __init__(
+        self, path: Path, manifest: Manifest, lock: FileLock, state: _State, segment: Path
+    ) -> None:
+        """Use `create` or `open`."""
+        self.path, self.manifest = path, manifest
+        self.segment_bytes = SEGMENT_BYTES
+        self.torn: str = ""
+        """What `open` found behind the last good chunk and moved aside; empty where nothing."""
+        self._dtype = record_dtype(manifest.spec)
+        self._lock, self._state = lock, state
+        self._segment = segment
+        self._file = os.open(segment, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        self._size = os.fstat(self._file).st_size
+        self._first = int(segment.name.split(".")[0])
+        sync_folder(path)
+
+    @classmethod
+    def create(
+        cls,
+        path: Path | str,
+        spec: EnvSpec,
+        *,
+        codec: str = "raw",
+        meta: dict[str, Any] | None = None,
+    ) -> LogWriter:
+        """A new log; raises DataError where the folder exists and is not empty."""
+        path = Path(path)
+        manifest = new_manifest(spec, codec, meta)
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise DataError(f"{path} exists and is not empty; valid: a new or empty folder")
+        path.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path / LOCK, f"dataset {path}")
+        if (path / FILE).exists():
+            lock.release()
+            raise DataError(f"{path} exists and is not empty; valid: a new or empty folder")
+        write_manifest(path, manifest)
+        return cls(path, manifest, lock, _State(0, {}), path / segment_name(0))
+
+    @classmethod
+    def open(cls, path: Path | str, spec: EnvSpec) -> LogWriter:
+        """Goes on with a log; a torn tail is moved aside into a file of its own (see `torn`).
+
+        Raises SpecError listing how the specs differ, InUseError naming the holder, DataError on
+        a corrupt middle; nothing is changed in any of these cases.
+        """
+        path = Path(path)
+        manifest = read_manifest(path)
+        require_spec(path, manifest, spec)
+        lock = FileLock(path / LOCK, f"dataset {path}")
+        try:
+            segments = list_segments(path)
+            state, torn = _recover(segments)
+            last = segments[-1] if segments else path / segment_name(0)
+            writer = cls(path, manifest, lock, state, last)
+        except (RobotRLError, OSError):
+            lock.release()
+            raise
+        writer.torn = torn
+        return writer
+
+    @property
+    def spec(self) -> EnvSpec:
+        return self.manifest.spec
+
+    @property
+    def position(self) -> int:
+        """Records in the log: the position that the next one gets."""
+        return self._state.position
+
+    def last_sequence(self, actor: str, epoch: int) -> int:
+        """Sequence of the last record of (actor, epoch) in the log, -1 before the first."""
+        return self._state.sequences.get((actor, epoch), -1)
+
+    def epochs(self) -> dict[tuple[str, int], int]:
+        """Last sequence of every (actor, epoch) in the log."""
+        return dict(self._state.sequences)
+
+    def append(self, header: ChunkHeader, payload: bytes | memoryview) -> ChunkHeader:
+        """Appends a chunk as it came; gives its header with the log position filled in.
+
+        Raises DataError on a checksum, size or sequence that does not fit, PoisonedDataError on NaN
+        or infinity. Then, and when the disk is full, the log is as it was before the call.
+        """
+        check_payload(header, payload)
+        if header.kind == ChunkKind.AMEND:
+            return self.amend(amend.decode(payload))
+        if header.record_bytes != self._dtype.itemsize:
+            raise DataError(
+                f"{self.path}: records of {header.record_bytes} bytes; this log's have "
+                f"{self._dtype.itemsize}: another specification"
+            )
+        last = self.last_sequence(header.actor, header.epoch)
+        if header.first_sequence <= last or not header.count:
+            raise DataError(
+                f"{self.path}: {header.count} records from sequence {header.first_sequence} of "
+                f"'{header.actor}'; the log already has up to {last}"
+            )
+        if header.kind == ChunkKind.ENCODED:
+            _refuse_poison(codec.decode_lean(payload, header.count, self.spec), header)
+        else:
+            records = np.frombuffer(payload, self._dtype)
+            _refuse_poison(records, header)
+            if self.manifest.codec != "raw" and self.spec.image_keys:
+                payload = codec.encode(records, self.spec)
+                header = _describe(ChunkKind.ENCODED, header, payload)
+        header = replace(header, position=self._state.position)
+        self._write(header, payload)
+        self._state.position += header.count
+        self._state.sequences[header.actor, header.epoch] = header.first_sequence + header.count - 1
+        return header
+
+    def append_records(self, records: Array, actor: str, epoch: int) -> ChunkHeader:
+        """Appends records (n,) of the log's dtype, in sequence."""
+        if records.dtype != self._dtype:
+            raise DataError(f"{self.path}: records of another dtype than the log's specification")
+        payload = records.tobytes()
+        header = make_header(
+            ChunkKind.RECORDS,
+            payload,
+            actor=actor,
+            epoch=epoch,
+            first_sequence=int(records["sequence"][0]) if len(records) else 0,
+            count=len(records),
+            record_bytes=self._dtype.itemsize,
+        )
+        return self.append(header, payload)
+
+    def amend(self, amendment: amend.Amendment) -> ChunkHeader:
+        """Appends an amendment; readers apply it from this position on."""
+        payload = amend.encode(replace(amendment, position=self._state.position))
+        header = make_header(
+            ChunkKind.AMEND,
+            payload,
+            actor=amendment.actor,
+            epoch=amendment.epoch,
+            first_sequence=0,
+            count=0,
+            record_bytes=0,
+        )
+        header = replace(header, position=self._state.position)
+        self._write(header, payload)
+        return header
+
+    def sync(self) -> None:
+        """Returns when all that was appended would survive a crash of the host."""
+        os.fdatasync(self._file)
+
+    def close(self) -> None:
+        """Syncs and frees the folder; may be called twice."""
+        if self._file >= 0:
+            self.sync()
+            os.close(self._file)
+            self._file = -1
+            self._lock.release()
+
+    def __enter__(self) -> LogWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _write(self, header: ChunkHeader, payload: bytes | memoryview) -> None:
+        if self._file < 0:
+            raise DataError(f"{self.path}: this writer is closed")
+        if self._size >= self.segment_bytes and self._state.position > self._first:
+            self._roll()
+        head = pack_header(header)
+        length = len(head) + header.payload_bytes
+        try:
+            written = os.writev(self._file, (head, payload))
+        except OSError as error:
+            raise DataError(f"{self._segment}: {error.strerror}; nothing was appended") from error
+        if written != length:
+            os.ftruncate(self._file, self._size)
+            raise DataError(
+                f"{self._segment}: the disk took {written} of {length} bytes; nothing was appended"
+            )
+        self._size += length
+
+    def _roll(self) -> None:
+        os.fdatasync(self._file)
+        os.close(self._file)
+        self._first = self._state.position
+        self._segment = self.path / segment_name(self._first)
+        self._file = os.open(
+            self._segment, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o644
+        )
+        self._size = 0
+        sync_folder(self.path)
+
+
+def _describe(kind: ChunkKind, header: ChunkHeader, payload: bytes) -> ChunkHeader:
+    return make_header(
+        kind,
+        payload,
+        actor=header.actor,
+        epoch=header.epoch,
+        first_sequence=header.first_sequence,
+        count=header.count,
+        record_bytes=header.record_bytes,
+    )
+
+
+def _refuse_poison(records: Array, header: ChunkHeader) -> None:
+    if why := poisoned(records):
+        raise PoisonedDataError(f"records of '{header.actor}' refused: {why}; valid: finite")
+
+
+def _recover(segments: list[Path]) -> tuple[_State, str]:
+    """Walks the log, checks the last segment whole, and moves a torn tail aside."""
+    state = _State(0, {})
+    for number, file in enumerate(segments):
+        last = number == len(segments) - 1
+        tail = check_segment(file) if last else None
+        end = 0
+        for entry in tail.entries if tail else walk(file):
+            header, end = entry.header, entry.end
+            if header.position != state.position:
+                raise DataError(
+                    f"{file} at byte {entry.offset}: position {header.position}; "
+                    f"{state.position} records come before it"
+                )
+            if header.kind != ChunkKind.AMEND:
+                key = header.actor, header.epoch
+                state.sequences[key] = header.first_sequence + header.count - 1
+                state.position += header.count
+        if tail is None and end != file.stat().st_size:
+            raise DataError(f"{file} at byte {end}: the chunk is cut off, yet the log goes on")
+        if tail and tail.problem:
+            return state, _move_aside(file, tail.good_bytes, tail.problem)
+    return state, ""
+
+
+def _move_aside(file: Path, good_bytes: int, problem: str) -> str:
+    """Copies what lies behind the last good chunk into a new file, then cuts it off."""
+    number = 0
+    while (aside := file.with_name(f"{file.name}.{good_bytes}-{number}.torn")).exists():
+        number += 1
+    with file.open("r+b") as source:
+        source.seek(good_bytes)
+        with aside.open("xb") as target:
+            target.write(source.read())
+            target.flush()
+            os.fsync(target.fileno())
+        source.truncate(good_bytes)
+        source.flush()
+        os.fsync(source.fileno())
+    return f"{problem}; the bytes behind it lie in {aside}"

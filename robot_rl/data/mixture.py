@@ -1,0 +1,78 @@
+"""Symmetric sampling: demonstrations and online data in a fixed ratio (RLPD, 2302.02948, sec. 4.1).
+
+Trap: the rows of the two pools must be interleaved before a block is sliced into batches, or one
+update would see demonstrations only.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from robot_rl.data.replay import END, Pool, Replay
+from robot_rl.errors import ConfigError
+from robot_rl.types import Array, Batch
+
+
+class Mixture:
+    """Draws the rows of one update block.
+
+    mixture = Mixture(replay, batch_size=256, utd=20)
+    batch = mixture.sample(rng, upper)        # utd * batch_size rows
+    """
+
+    def __init__(
+        self,
+        replay: Replay,
+        *,
+        batch_size: int,
+        utd: int,
+        demo_ratio: float = 0.5,
+        n_step: int = 1,
+        gamma: float = 0.99,
+        history: int = 1,
+    ) -> None:
+        """Raises ConfigError on a ratio outside [0, 1] or a count below 1."""
+        if not 0.0 <= demo_ratio <= 1.0:
+            raise ConfigError(f"demo_ratio {demo_ratio}; valid: 0 … 1")
+        counts = {"batch_size": batch_size, "utd": utd, "n_step": n_step, "history": history}
+        for name, value in counts.items():
+            if value < 1:
+                raise ConfigError(f"{name} {value}; valid: 1 or more")
+        self.replay, self.rows = replay, batch_size * utd
+        self.n_step, self.gamma, self.history = n_step, gamma, history
+        pattern = demo_pattern(batch_size, demo_ratio)
+        self._demo = np.flatnonzero(np.tile(pattern, utd))
+        self._online = np.flatnonzero(np.tile(~pattern, utd))
+
+    def sample(self, rng: np.random.Generator, upper: int = END) -> Batch:
+        """utd * batch_size transitions; every slice of batch_size rows has the ratio.
+
+        Where one pool is empty the other fills in; DataError where both are.
+        """
+        rows = self._draw(rng, upper)
+        return self.replay.gather(
+            rows, upper=upper, n_step=self.n_step, gamma=self.gamma, history=self.history
+        )
+
+    def _draw(self, rng: np.random.Generator, upper: int) -> Array:
+        replay, history = self.replay, self.history
+        both = len(self._demo) > 0 and len(self._online) > 0
+        if both and replay.has("demo", upper, history) and replay.has("online", upper, history):
+            rows = np.empty(self.rows, np.int64)
+            rows[self._demo] = replay.draw(len(self._demo), rng, "demo", upper, history)
+            rows[self._online] = replay.draw(len(self._online), rng, "online", upper, history)
+            return rows
+        wanted: Pool = "online" if len(self._online) else "demo"
+        other: Pool = "demo" if wanted == "online" else "online"
+        pool = wanted if replay.has(wanted, upper, history) else other
+        return replay.draw(self.rows, rng, pool, upper, history)
+
+
+def demo_pattern(batch_size: int, demo_ratio: float) -> Array:
+    """(batch_size,) bool: which rows of a batch are demonstrations, spread evenly.
+
+    Their number is batch_size * demo_ratio, rounded.
+    """
+    demos = round(batch_size * demo_ratio)
+    edges = np.arange(batch_size + 1) * demos // batch_size
+    return np.diff(edges).astype(bool)

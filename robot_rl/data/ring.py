@@ -1,0 +1,204 @@
+"""One actor's part of a store: a ring of rows, and the index sets over it.
+
+Rows are counted from 0 for ever; count c lies in row base + c mod rows. A ring keeps `capacity`
+rows behind every log position that is sampled at, and `rows - capacity` more as slack for records
+that were read ahead of that position; so what a sample may see depends on the position alone.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from robot_rl.data.amend import Amendment, EpisodeColumns, apply
+from robot_rl.data.store import Store
+from robot_rl.errors import DataError
+from robot_rl.types import Array, Source
+from robot_rl.wire.record import Kind
+
+
+class Fifo:
+    """Ascending counts that grow at one end and expire at the other; a view is one slice."""
+
+    def __init__(self) -> None:
+        self._data = np.empty(1024, np.int64)
+        self._start = self._stop = 0
+
+    def __len__(self) -> int:
+        return self._stop - self._start
+
+    @property
+    def view(self) -> Array:
+        """The counts, oldest first; valid until the next change."""
+        return self._data[self._start : self._stop]
+
+    def append(self, counts: Array) -> None:
+        """Adds counts above all that are there."""
+        if self._stop + len(counts) > len(self._data):
+            held = self.view
+            if 2 * (len(held) + len(counts)) > len(self._data):
+                self._data = np.empty(4 * (len(held) + len(counts)), np.int64)
+            self._data[: len(held)] = held
+            self._start, self._stop = 0, len(held)
+        self._data[self._stop : self._stop + len(counts)] = counts
+        self._stop += len(counts)
+
+    def drop_below(self, count: int) -> None:
+        """Forgets counts below `count`."""
+        self._start += int(np.searchsorted(self.view, count))
+
+    def remove(self, counts: Array) -> None:
+        """Forgets single counts (an episode that was discarded)."""
+        left = self.view[~np.isin(self.view, counts)]
+        self._data[self._start : self._start + len(left)] = left
+        self._stop = self._start + len(left)
+
+
+class Ring:
+    """Rows base … base + rows of a store, filled by one actor."""
+
+    def __init__(self, store: Store, base: int, rows: int, capacity: int) -> None:
+        self.base, self.rows, self.capacity = base, rows, capacity
+        self.head = 0
+        """Rows ever appended."""
+        self.steps, self.human = Fifo(), Fifo()
+        """Counts of the transitions; of those whose action a person chose."""
+        self._store = store
+        self._last_position = -1
+
+    def row(self, count: Array) -> Array:
+        """Where counts lie in the store."""
+        return self.base + count % self.rows
+
+    def append(self, records: Array, *, position: int, epoch: int) -> None:
+        """Takes records (n,) of one actor, the first at log position `position`."""
+        pieces = max(1, self.rows - 1)  # the record before a piece must survive it, to be linked
+        for start in range(0, len(records), pieces):
+            self._append(records[start : start + pieces], position + start, epoch)
+
+    def _append(self, records: Array, position: int, epoch: int) -> None:
+        counts = np.arange(self.head, self.head + len(records))
+        rows = self.row(counts)
+        linked = self._linked(records, epoch)
+        self._copy(records, rows)
+        columns = self._store.columns
+        columns["epoch"][rows] = epoch
+        columns["position"][rows] = np.arange(position, position + len(records))
+        before = self.row(counts - 1)
+        columns["prev"][rows] = np.where(linked, before, -1)
+        columns["next"][rows] = -1
+        columns["next"][before[linked]] = rows[linked]
+        columns["keep"][rows] = linked
+        self.head += len(records)
+        self._last_position = position + len(records) - 1
+        self.steps.append(counts[linked])
+        by_person = (records["source"] == Source.HUMAN) | (records["source"] == Source.DEMO)
+        if by_person.any():
+            self.human.append(counts[linked & by_person])
+        self._evict()
+
+    def _linked(self, records: Array, epoch: int) -> Array:
+        """(n,) bool: the record goes on where the one before it in the ring left off."""
+        step = records["kind"] == Kind.STEP
+        ended = (records["terminated"] | records["truncated"]).astype(bool)
+        linked = np.empty(len(records), bool)
+        linked[1:] = (
+            (records["episode"][1:] == records["episode"][:-1])
+            & (records["sequence"][1:] == records["sequence"][:-1] + 1)
+            & ~ended[:-1]
+        )
+        linked[0] = False
+        if self.head:
+            columns, last = self._store.columns, self.base + (self.head - 1) % self.rows
+            linked[0] = (
+                columns["epoch"][last] == epoch
+                and columns["episode"][last] == records["episode"][0]
+                and columns["sequence"][last] + np.uint64(1) == records["sequence"][0]
+                and not columns["ended"][last]
+            )
+        return linked & step
+
+    def _copy(self, records: Array, rows: Array) -> None:
+        store, columns = self._store, self._store.columns
+        split = int(self.rows - self.head % self.rows)
+        parts = [slice(0, split), slice(split, None)] if split < len(rows) else [slice(0, None)]
+        for part in parts:
+            at, piece = slice(int(rows[part][0]), int(rows[part][-1]) + 1), records[part]
+            for name, array in store.obs.items():
+                array[at] = piece[f"obs.{name}"]
+            store.action[at] = piece["action"]
+            for name in ("reward", "sequence", "episode", "step", "source", "success"):
+                columns[name][at] = piece[name]
+            columns["mask"][at] = 1 - piece["terminated"].astype(np.float32)
+            columns["ended"][at] = piece["terminated"] | piece["truncated"]
+
+    def _evict(self) -> None:
+        """The oldest row left has lost its predecessor: it stays as an observation only."""
+        oldest = self.head - self.rows
+        if oldest > 0:
+            self._store.columns["prev"][self.base + oldest % self.rows] = -1
+            self.steps.drop_below(oldest + 1)
+            self.human.drop_below(oldest + 1)
+
+    def amend(self, amendment: Amendment) -> None:
+        """Applies an amendment to the rows of its episode that are in the ring."""
+        columns = self._store.columns
+        counts = np.arange(max(0, self.head - self.rows), self.head)
+        rows = self.row(counts)
+        mine = columns["episode"][rows] == amendment.episode
+        mine &= columns["epoch"][rows] == amendment.epoch
+        counts, rows = counts[mine], rows[mine]
+        episode = EpisodeColumns(
+            position=columns["position"][rows],
+            step=columns["step"][rows],
+            keep=columns["keep"][rows],
+            reward=columns["reward"][rows],
+            terminated=columns["mask"][rows] == 0,
+            success=columns["success"][rows],
+        )
+        was_kept = episode.keep.copy()
+        apply(amendment, episode)
+        columns["keep"][rows] = episode.keep
+        columns["reward"][rows] = episode.reward
+        columns["mask"][rows] = 1 - episode.terminated.astype(np.float32)
+        columns["success"][rows] = episode.success
+        self._unlink(rows, episode)
+        self.steps.remove(counts[was_kept & ~episode.keep])
+        self.human.remove(counts[was_kept & ~episode.keep])
+
+    def _unlink(self, rows: Array, episode: EpisodeColumns) -> None:
+        """No return is summed and no history reaches across what was cut out of an episode."""
+        columns = self._store.columns
+        columns["prev"][rows[~episode.keep]] = -1
+        following = columns["next"][rows]
+        gone = (following >= 0) & ~columns["keep"][following]
+        columns["next"][rows[gone | episode.terminated]] = -1
+
+    def window(self, counts: Fifo, upper: int, history: int) -> tuple[int, int]:
+        """The slice of `counts.view` that a sample at log position `upper` may use.
+
+        With a history window of `history`, every observation in it lies in the ring too. Raises
+        DataError where rows it needs were overwritten by records read too far ahead.
+        """
+        seen = self.head if self._last_position < upper else self._seen(upper)
+        first = seen - self.capacity
+        if first < self.head - self.rows:
+            raise DataError(
+                f"replay was fed {self.head - seen} records beyond position {upper}; at most "
+                f"{self.rows - self.capacity} may be read ahead once the ring is full"
+            )
+        view = counts.view
+        start = int(view.searchsorted(first + history)) if first > 0 else 0
+        stop = len(view) if seen == self.head else int(view.searchsorted(seen))
+        return start, max(stop, start)
+
+    def _seen(self, upper: int) -> int:
+        """Rows appended with log positions below `upper`."""
+        low, high = max(0, self.head - self.rows), self.head
+        position = self._store.columns["position"]
+        while low < high:
+            middle = (low + high) // 2
+            if position[self.base + middle % self.rows] < upper:
+                low = middle + 1
+            else:
+                high = middle
+        return low
