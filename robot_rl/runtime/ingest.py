@@ -14,11 +14,14 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 
-import msgspec
-
-from robot_rl.errors import ConfigError, RobotRLError
-from robot_rl.runtime.io import bind_to_parent, stop_on_signals
-from robot_rl.runtime.server import IngestConfig, IngestServer
+from robot_rl.runtime.endpoints import (
+    IngestConfig,
+    bind_to_parent,
+    module_command,
+    run_main,
+    stop_on_signals,
+)
+from robot_rl.runtime.server import IngestServer
 
 
 def run_ingest(
@@ -46,23 +49,16 @@ def run_ingest(
 
 def command(config: IngestConfig) -> list[str]:
     """The command line that runs this config in a process of its own."""
-    return [sys.executable, "-m", "robot_rl.runtime.ingest", msgspec.json.encode(config).decode()]
+    return module_command("robot_rl.runtime.ingest", config)
+
+
+def _announced(config: IngestConfig) -> None:
+    run_ingest(config, ready=lambda actors, door: print(f"READY {actors} {door}", flush=True))
 
 
 def main(arguments: Sequence[str]) -> int:
     """Entry of `python -m robot_rl.runtime.ingest`; prints both addresses once it listens."""
-    try:
-        if len(arguments) != 1:
-            raise ConfigError("usage: python -m robot_rl.runtime.ingest '<IngestConfig as JSON>'")
-        try:
-            config = msgspec.json.decode(arguments[0], type=IngestConfig)
-        except msgspec.MsgspecError as error:
-            raise ConfigError(f"IngestConfig: {error}") from error
-        run_ingest(config, ready=lambda a, b: print(f"READY {a} {b}", flush=True))
-    except RobotRLError as error:
-        print(f"ERROR {error}", file=sys.stderr, flush=True)
-        return 2
-    return 0
+    return run_main("robot_rl.runtime.ingest", IngestConfig, _announced, arguments)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,6 @@ a bounded time. What is left stays in the spool for its next life.
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
 import threading
 import time
@@ -18,13 +16,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import msgspec
-
-from robot_rl.errors import ConfigError, DataError, RobotRLError
+from robot_rl.errors import DataError
+from robot_rl.runtime.endpoints import (
+    IOConfig,
+    bind_to_parent,
+    module_command,
+    run_main,
+    stop_on_signals,
+)
 from robot_rl.wire.addresses import private_directory
 from robot_rl.wire.chunk import ChunkKind, make_header
 from robot_rl.wire.mailbox import LinkStatus, MailboxWriter
-from robot_rl.wire.parent import die_with_parent
 from robot_rl.wire.protocol import check_actor
 from robot_rl.wire.ring import RingReader, ring_paths
 from robot_rl.wire.spool import Life, Spool
@@ -38,33 +40,6 @@ IDLE_MS = (1, 2, 5)
 """Waits, longer the longer nothing comes."""
 RETRY_S = 0.5
 """After the disk refused a write."""
-
-
-class IOConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where things are, and the bounds."""
-
-    actor: str
-    address: str
-    """Of ingest."""
-    runtime_dir: str
-    """Private and short; the actor's ring and mailbox."""
-    spool_dir: str
-    """On disk; this actor's own."""
-    chunk_records: int = 256
-    """Records in one chunk, at most."""
-    chunk_bytes: int = 4 << 20
-    window_bytes: int = 32 << 20
-    """Sent and not acknowledged, at most."""
-    window_chunks: int = 1024
-    spool_bytes: int = 4 << 30
-    """On disk, at most; then the ring fills and the actor holds."""
-    sync_ms: float = 50.0
-    """Interval of disk syncs: what a crash of this host may cost (plus one sync)."""
-    flush_s: float = 3.0
-    """Time to send what is left when told to end."""
-    insecure: bool = False
-    parent_pid: int = 0
-    """Ends when this process dies; 0: ROBOT_RL_PARENT if set, else no parent."""
 
 
 @dataclass(slots=True)
@@ -233,6 +208,11 @@ def ring_paths_left(process: IOProcess) -> bool:
     return len(paths) > (process.ring is not None)
 
 
+def command(config: IOConfig) -> list[str]:
+    """The command line that runs this config in a process of its own."""
+    return module_command("robot_rl.runtime.io", config)
+
+
 def run_io(config: IOConfig, stop: threading.Event | None = None) -> None:
     """Runs the I/O process here; raises a RobotRLError that says why it cannot go on.
 
@@ -244,39 +224,9 @@ def run_io(config: IOConfig, stop: threading.Event | None = None) -> None:
     IOProcess(config).run(stop)
 
 
-def stop_on_signals() -> threading.Event:
-    """An event that SIGTERM and SIGINT set."""
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    return stop
-
-
-def bind_to_parent(parent_pid: int) -> None:
-    """Dies with the parent named, or the one ROBOT_RL_PARENT names, if any."""
-    if parent_pid or os.environ.get("ROBOT_RL_PARENT"):
-        die_with_parent(parent_pid or None)
-
-
-def command(config: IOConfig) -> list[str]:
-    """The command line that runs this config in a process of its own."""
-    return [sys.executable, "-m", "robot_rl.runtime.io", msgspec.json.encode(config).decode()]
-
-
 def main(arguments: Sequence[str]) -> int:
     """Entry of `python -m robot_rl.runtime.io`; exit code 2 with one readable line on failure."""
-    try:
-        if len(arguments) != 1:
-            raise ConfigError("usage: python -m robot_rl.runtime.io '<IOConfig as JSON>'")
-        try:
-            config = msgspec.json.decode(arguments[0], type=IOConfig)
-        except msgspec.MsgspecError as error:
-            raise ConfigError(f"IOConfig: {error}") from error
-        run_io(config)
-    except RobotRLError as error:
-        print(f"ERROR {error}", file=sys.stderr, flush=True)
-        return 2
-    return 0
+    return run_main("robot_rl.runtime.io", IOConfig, run_io, arguments)
 
 
 if __name__ == "__main__":

@@ -7,54 +7,24 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import msgspec
-
 from robot_rl.data.log_writer import LogWriter
 from robot_rl.data.manifest import FILE, read_manifest
 from robot_rl.errors import DataError, PoisonedDataError, RobotRLError, WireError
 from robot_rl.runtime.census import census
-from robot_rl.runtime.credits import Account, share
+from robot_rl.runtime.endpoints import IngestConfig
 from robot_rl.runtime.intake import Gap, Intake, LifeBook
+from robot_rl.runtime.registry import Registry, Session
 from robot_rl.specs import EnvSpec
 from robot_rl.wire import protocol as p
 from robot_rl.wire.record import record_dtype
 from robot_rl.wire.sockets import Received, Router, Waiter
 from robot_rl.wire.weights import Assembly, FlatWeights
 
-LEASE_S = 1.0
-"""An I/O process that was heard within this time keeps its actor's id."""
-ACTIVE_S = 3.0
-"""A life heard within this time gets credits."""
 BURST = 512
 """Messages handled before the others get their turn."""
 WAIT_MS = 50
-
-
-class IngestConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where things are, and the policy of the disk."""
-
-    actor_address: str
-    learner_address: str
-    log_dir: str
-    spec: str = ""
-    """Canonical JSON of the EnvSpec; "" takes the log's, or the first actor's."""
-    sync_ms: float = 20.0
-    """The log is synced at most this often, and acknowledged only then: what a crash of the whole
-    host may cost is this plus one sync. 0: acknowledged once appended, synced by the system."""
-    granted: int = 0
-    """STEP records the log may have before any learner grants more; UNLIMITED for recording."""
-    insecure: bool = False
-    parent_pid: int = 0
-
-
-@dataclass(slots=True)
-class Session:
-    """One connection of an I/O process."""
-
-    book: LifeBook
-    sender: int
-    heard: float
-    beat: p.Beat | None = None
+WARN_S = 0.1
+"""Between two warnings, at least: a flood of garbage must not fill the disk."""
 
 
 @dataclass(slots=True)
@@ -65,11 +35,12 @@ class IngestServer:
     router: Router = field(init=False)
     door: Router = field(init=False)
     waiter: Waiter = field(init=False)
+    registry: Registry = field(default_factory=Registry)
     spec: EnvSpec | None = None
     intake: Intake | None = None
-    sessions: dict[bytes, Session] = field(default_factory=dict)
-    books: dict[tuple[str, int], LifeBook] = field(default_factory=dict)
+    """None until there is a log: one that exists, or a specification to make one for."""
     weights: FlatWeights | None = None
+    """The last good ones."""
     control: p.Control = field(default_factory=p.Control)
     granted: int = 0
     garbage: int = 0
@@ -112,20 +83,22 @@ class IngestServer:
         if self.intake is not None:
             for book in touched.values():
                 self._commit(self.intake, book)
-            for book in self.intake.durable():
-                self._acknowledge(book)
+            self._acknowledge(self.intake)
             self._share()
         if self._news:
             self._news = False
-            for peer, session in self.sessions.items():
+            for peer, session in self.registry.sessions.items():
                 self.router.send(peer, p.encode(self._news_for(session.book)))
 
     def close(self) -> None:
         """Syncs and closes the log, frees the sockets."""
-        if self.intake is not None:
-            self.intake.close()
-        self.router.close()
-        self.door.close()
+        try:
+            if self.intake is not None:
+                self._acknowledge(self.intake)
+                self.intake.close()
+        finally:
+            self.router.close()
+            self.door.close()
 
     def stats(self) -> p.Stats:
         """Everything a console or learner wants to know."""
@@ -133,7 +106,7 @@ class IngestServer:
         intake = self.intake
         return p.Stats(
             records=intake.records if intake else 0,
-            steps=self._steps(),
+            steps=intake.steps if intake else 0,
             granted=self.granted,
             weights_version=self.weights.version if self.weights else 0,
             quarantined=intake.quarantined if intake else 0,
@@ -143,8 +116,8 @@ class IngestServer:
             queue=intake.queue if intake else 0,
             sync_ms=self.config.sync_ms,
             updates=self.updates,
-            learner_age_ms=self._learner_age(now),
-            actors=[self._actor_stats(book, now) for book in self._newest_books()],
+            learner_age_ms=self._learner_age(),
+            actors=self.registry.stats(now),
         )
 
     def _open_log(self) -> None:
@@ -164,10 +137,7 @@ class IngestServer:
         self.intake = Intake(log, record_dtype(log.spec), self.config.sync_ms)
         for (actor, epoch), count in census(log.path).items():
             following = log.last_sequence(actor, epoch) + 1
-            book = LifeBook(actor, epoch, following, following, count.records)
-            book.account = Account(count.steps, count.steps)
-            book.expected = following
-            self.books[actor, epoch] = book
+            self.registry.restore(actor, epoch, following, count.records, count.steps)
             self.intake.records += count.records
             self.intake.steps += count.steps
         self._listen()
@@ -179,52 +149,43 @@ class IngestServer:
         self.waiter = Waiter([self.router, self.door], descriptors)
 
     def _from_actor(self, message: Received, touched: dict[int, LifeBook]) -> None:
-        session = self.sessions.get(message.peer)
+        session = self.registry.sessions.get(message.peer)
         if message.head == p.DATA_HEAD:
             self._data(message, session, touched)
             return
         try:
             parsed = p.decode(message.head)
         except WireError as error:
-            self._garbage(f"from an actor's side: {error}")
+            self._count_garbage(f"from an actor's side: {error}")
             return
         if isinstance(parsed, p.Hello):
             self._hello(message.peer, parsed)
         elif session is None:
-            self._refuse(message.peer, "say hello first", retry=True)
+            self._refuse(message.peer, "say hello first")
         elif isinstance(parsed, p.Beat):
             session.heard, session.beat = time.monotonic(), parsed
             self.router.send(message.peer, p.encode(self._news_for(session.book)))
         elif isinstance(parsed, p.Get):
-            self._part(message.peer, session, parsed)
+            self._send_part(message.peer, session, parsed)
         else:
-            self._garbage(f"a {type(parsed).__name__} from an actor's side")
+            self._count_garbage(f"a {type(parsed).__name__} from an actor's side")
 
     def _data(
         self, message: Received, session: Session | None, touched: dict[int, LifeBook]
     ) -> None:
         if session is None or self.intake is None:
-            self._refuse(message.peer, "say hello first", retry=True)
+            self._refuse(message.peer, "say hello first")
             return
         session.heard = time.monotonic()
         try:
             self.intake.take(session.book, message.extra, message.body)
         except DataError as error:
             if not isinstance(error, Gap):
-                self._garbage(f"chunk of actor '{session.book.actor}': {error}")
-            del self.sessions[message.peer]
-            self._refuse(message.peer, str(error), retry=True)
+                self._count_garbage(f"chunk of actor '{session.book.actor}': {error}")
+            del self.registry.sessions[message.peer]
+            self._refuse(message.peer, str(error))
             return
         touched[id(session.book)] = session.book
-
-    def _commit(self, intake: Intake, book: LifeBook) -> None:
-        try:
-            intake.commit(book)
-        except DataError as error:
-            self._warn(f"the log cannot be written, records stay in the actors' spools: {error}")
-            for peer in [peer for peer, s in self.sessions.items() if s.book is book]:
-                del self.sessions[peer]
-                self._refuse(peer, str(error), retry=True)
 
     def _hello(self, peer: bytes, hello: p.Hello) -> None:
         try:
@@ -236,20 +197,14 @@ class IngestServer:
             self._warn(f"handshake refused: {error}")
             self._refuse(peer, str(error), retry=False)
             return
-        now = time.monotonic()
-        for other, session in list(self.sessions.items()):
-            if session.book.actor != hello.actor or other == peer:
-                continue
-            if session.sender != hello.sender and now - session.heard < LEASE_S:
-                self._refuse(
-                    peer,
-                    f"actor id '{hello.actor}' is in use by another I/O process; "
-                    "valid: an id of its own for each actor",
-                    retry=True,
-                )
-                return
-            del self.sessions[other]
-        book = self._book(hello.actor, hello.epoch)
+        book = self.registry.claim(peer, hello, time.monotonic())
+        if book is None:
+            self._refuse(
+                peer,
+                f"actor id '{hello.actor}' is in use by another I/O process; "
+                "valid: an id of its own for each actor",
+            )
+            return
         if self.intake is not None and book.pending:
             self._commit(self.intake, book)
         if hello.first_sequence > book.next_sequence:
@@ -259,34 +214,28 @@ class IngestServer:
                 f"actor '{hello.actor}' no longer has {missing} records before sequence "
                 f"{hello.first_sequence}"
             )
-            book.next_sequence = hello.first_sequence
+            book.next_sequence = book.acknowledged = hello.first_sequence
         book.expected = book.next_sequence
-        self.sessions[peer] = Session(book, hello.sender, now)
         self._share()
         self.router.send(peer, p.encode(p.Welcome(self._news_for(book))))
 
-    def _book(self, actor: str, epoch: int) -> LifeBook:
-        """What is known of this life, from this process or from the log."""
-        return self.books.setdefault((actor, epoch), LifeBook(actor, epoch))
+    def _commit(self, intake: Intake, book: LifeBook) -> None:
+        try:
+            intake.commit(book)
+        except DataError as error:
+            self._warn(f"the log cannot be written, records stay in the actors' spools: {error}")
+            for peer in self.registry.drop(book):
+                self._refuse(peer, str(error))
 
-    def _newest_books(self) -> list[LifeBook]:
-        """The last life of each actor."""
-        newest = {book.actor: book for book in self.books.values()}
-        return list(newest.values())
-
-    def _share(self) -> None:
-        now = time.monotonic()
-        active = [s.book.account for s in self.sessions.values() if now - s.heard < ACTIVE_S]
-        self._news = share(self.granted, self._steps(), active) or self._news
-
-    def _steps(self) -> int:
-        return self.intake.steps if self.intake else 0
-
-    def _acknowledge(self, book: LifeBook) -> None:
-        for peer, session in self.sessions.items():
-            if session.book is book:
+    def _acknowledge(self, intake: Intake) -> None:
+        for book in intake.durable():
+            for peer in self.registry.peers(book):
                 ack = p.Ack(book.actor, book.epoch, book.acknowledged)
                 self.router.send(peer, p.encode(ack))
+
+    def _share(self) -> None:
+        steps = self.intake.steps if self.intake else 0
+        self._news = self.registry.share(self.granted, steps, time.monotonic()) or self._news
 
     def _news_for(self, book: LifeBook) -> p.News:
         return p.News(
@@ -297,10 +246,10 @@ class IngestServer:
             len(self.weights.data) if self.weights else 0,
             book.account.allowed,
             self.control,
-            self._learner_age(time.monotonic()),
+            self._learner_age(),
         )
 
-    def _part(self, peer: bytes, session: Session, get: p.Get) -> None:
+    def _send_part(self, peer: bytes, session: Session, get: p.Get) -> None:
         weights = self.weights
         if weights is None or get.version != weights.version or get.offset < 0:
             self.router.send(peer, p.encode(self._news_for(session.book)))
@@ -311,7 +260,6 @@ class IngestServer:
     def _from_door(self, message: Received) -> None:
         try:
             parsed = p.decode(message.head)
-            self._learner_heard = time.monotonic()
             match parsed:
                 case p.Ask():
                     self.updates = parsed.updates
@@ -323,51 +271,34 @@ class IngestServer:
                     self.control = p.Control(self.control.number + 1, kind, value)
                     self._news = True
                 case p.Part():
-                    self._publish(parsed, message.body)
+                    self._take_weights(parsed, message.body)
                 case _:
-                    self._garbage(f"a {type(parsed).__name__} from the learner's side")
+                    raise WireError(f"a {type(parsed).__name__} at the learner's address")
+            self._learner_heard = time.monotonic()
         except (WireError, PoisonedDataError) as error:
-            self._garbage(f"from the learner's side: {error}")
-            self._refuse(message.peer, str(error), retry=False, door=True)
+            self._count_garbage(f"from the learner's side: {error}")
+            self.door.send(message.peer, p.encode(p.Refusal(str(error))))
 
-    def _publish(self, part: p.Part, body: bytes | memoryview) -> None:
+    def _take_weights(self, part: p.Part, body: bytes | memoryview) -> None:
         done = self._assembly.add(part, body)
         if done is not None:
             self.weights = done
             self._news = True
 
-    def _refuse(self, peer: bytes, reason: str, *, retry: bool, door: bool = False) -> None:
-        socket = self.door if door else self.router
-        socket.send(peer, p.encode(p.Refusal(reason, retry)))
+    def _refuse(self, peer: bytes, reason: str, *, retry: bool = True) -> None:
+        self.router.send(peer, p.encode(p.Refusal(reason, retry)))
 
-    def _garbage(self, what: str) -> None:
+    def _count_garbage(self, what: str) -> None:
         self.garbage += 1
         self._warn(f"garbage {what}")
 
     def _warn(self, text: str) -> None:
-        """At most ten lines a second: a flood must not fill the disk."""
         now = time.monotonic()
-        if now - self._warned > 0.1:
+        if now - self._warned > WARN_S:
             self._warned = now
             print(f"WARN ingest: {text}", file=sys.stderr, flush=True)
 
-    def _learner_age(self, now: float) -> int:
-        return int(1000 * (now - self._learner_heard)) if self._learner_heard else -1
-
-    def _actor_stats(self, book: LifeBook, now: float) -> p.ActorStats:
-        session = next((s for s in self.sessions.values() if s.book is book), None)
-        beat = session.beat if session else None
-        return p.ActorStats(
-            actor=book.actor,
-            epoch=book.epoch,
-            connected=session is not None and now - session.heard < ACTIVE_S,
-            records=book.records,
-            steps=book.account.steps,
-            allowed=book.account.allowed,
-            heard_ms=int(1000 * (now - session.heard)) if session else -1,
-            actor_age_ms=beat.actor_age_ms if beat else -1,
-            ring_depth=beat.ring_depth if beat else 0,
-            spool_bytes=beat.spool_bytes if beat else 0,
-            used_version=beat.used_version if beat else 0,
-            quarantined=book.quarantined,
-        )
+    def _learner_age(self) -> int:
+        """Milliseconds since a learner was heard; -1 before."""
+        heard = self._learner_heard
+        return int(1000 * (time.monotonic() - heard)) if heard else -1

@@ -1,7 +1,8 @@
 """Shared memory from the I/O process to the actor: newest weights, credits, commands; and back.
 
 `<actor>.mail` is one page: a block that only the I/O process writes (a sequence lock around it: odd
-while being written), and one that only the actor writes. Weights lie in `<actor>.<k>.weights`, two halves, so that the half the actor reads is not the one being written; a larger file (k + 1)
+while being written), and one that only the actor writes. Weights lie in `<actor>.<k>.weights`: two
+halves, so that the half the actor reads is not the one being written; a larger file (k + 1)
 replaces one that has become too small. Reading costs the actor microseconds and never waits.
 """
 

@@ -1,0 +1,98 @@
+"""Settings of the two processes of the wire, and how such a process starts and ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import msgspec
+
+from robot_rl.errors import ConfigError, RobotRLError
+from robot_rl.wire.parent import die_with_parent
+
+Config = TypeVar("Config", bound=msgspec.Struct)
+
+
+class IOConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where things are, and the bounds."""
+
+    actor: str
+    address: str
+    """Of ingest."""
+    runtime_dir: str
+    """Private and short; the actor's ring and mailbox."""
+    spool_dir: str
+    """On disk; this actor's own."""
+    chunk_records: int = 256
+    """Records in one chunk, at most."""
+    chunk_bytes: int = 4 << 20
+    window_bytes: int = 32 << 20
+    """Sent and not acknowledged, at most."""
+    window_chunks: int = 1024
+    spool_bytes: int = 4 << 30
+    """On disk, at most; then the ring fills and the actor holds."""
+    sync_ms: float = 50.0
+    """Interval of disk syncs: what a crash of this host may cost (plus one sync)."""
+    flush_s: float = 3.0
+    """Time to send what is left when told to end."""
+    insecure: bool = False
+    parent_pid: int = 0
+    """Ends when this process dies; 0: ROBOT_RL_PARENT if set, else no parent."""
+
+
+class IngestConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where things are, and the policy of the disk."""
+
+    actor_address: str
+    learner_address: str
+    log_dir: str
+    spec: str = ""
+    """Canonical JSON of the EnvSpec; "" takes the log's, or the first actor's."""
+    sync_ms: float = 20.0
+    """The log is synced at most this often, and acknowledged only then: what a crash of the whole
+    host may cost is this plus one sync. 0: acknowledged once appended, synced by the system."""
+    granted: int = 0
+    """STEP records the log may have before any learner grants more; UNLIMITED for recording."""
+    insecure: bool = False
+    parent_pid: int = 0
+
+
+def stop_on_signals() -> threading.Event:
+    """An event that SIGTERM and SIGINT set."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
+
+
+def bind_to_parent(parent_pid: int) -> None:
+    """Dies with the parent named, or the one ROBOT_RL_PARENT names, if any."""
+    if parent_pid or os.environ.get("ROBOT_RL_PARENT"):
+        die_with_parent(parent_pid or None)
+
+
+def module_command(module: str, config: msgspec.Struct) -> list[str]:
+    """`python -m module '<config as JSON>'`."""
+    return [sys.executable, "-m", module, msgspec.json.encode(config).decode()]
+
+
+def run_main(
+    module: str, kind: type[Config], run: Callable[[Config], None], arguments: Sequence[str]
+) -> int:
+    """Reads the config from the one argument and runs; 2 with one readable line on failure."""
+    try:
+        if len(arguments) != 1:
+            raise ConfigError(f"usage: python -m {module} '<{kind.__name__} as JSON>'")
+        try:
+            config = msgspec.json.decode(arguments[0], type=kind)
+        except msgspec.MsgspecError as error:
+            raise ConfigError(f"{kind.__name__}: {error}") from error
+        run(config)
+    except RobotRLError as error:
+        print(f"ERROR {error}", file=sys.stderr, flush=True)
+        return 2
+    return 0

@@ -1,0 +1,100 @@
+"""Who is connected to ingest, and what each life of each actor has sent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from robot_rl.runtime.credits import Account, share
+from robot_rl.runtime.intake import LifeBook
+from robot_rl.wire.protocol import ActorStats, Beat, Hello
+
+LEASE_S = 1.0
+"""An I/O process that was heard within this time keeps its actor's id."""
+ACTIVE_S = 3.0
+"""A life heard within this time gets credits."""
+
+
+@dataclass(slots=True)
+class Session:
+    """One connection of an I/O process."""
+
+    book: LifeBook
+    sender: int
+    heard: float
+    """Monotonic seconds, here."""
+    beat: Beat | None = None
+
+
+@dataclass(slots=True)
+class Registry:
+    """Sessions by routing id, books by (actor, epoch)."""
+
+    sessions: dict[bytes, Session] = field(default_factory=dict)
+    books: dict[tuple[str, int], LifeBook] = field(default_factory=dict)
+
+    def restore(self, actor: str, epoch: int, next_sequence: int, records: int, steps: int) -> None:
+        """A life that the log has already."""
+        book = LifeBook(actor, epoch, next_sequence, next_sequence, records)
+        book.expected = next_sequence
+        book.account = Account(steps, steps)
+        self.books[actor, epoch] = book
+
+    def claim(self, peer: bytes, hello: Hello, now: float) -> LifeBook | None:
+        """The book of a greeted life; None while another living I/O process holds the id.
+
+        An I/O process's older connection ends; so does the session of another one that has been
+        silent for `LEASE_S`.
+        """
+        for other, session in list(self.sessions.items()):
+            if session.book.actor != hello.actor or other == peer:
+                continue
+            if session.sender != hello.sender and now - session.heard < LEASE_S:
+                return None
+            del self.sessions[other]
+        book = self.books.setdefault((hello.actor, hello.epoch), LifeBook(hello.actor, hello.epoch))
+        self.sessions[peer] = Session(book, hello.sender, now)
+        return book
+
+    def drop(self, book: LifeBook) -> list[bytes]:
+        """Ends every session of a life; gives their peers."""
+        peers = self.peers(book)
+        for peer in peers:
+            del self.sessions[peer]
+        return peers
+
+    def peers(self, book: LifeBook) -> list[bytes]:
+        """The connections of a life: one, or none."""
+        return [peer for peer, session in self.sessions.items() if session.book is book]
+
+    def share(self, granted: int, steps: int, now: float) -> bool:
+        """Shares the learner's grant among living sessions; True if any got more."""
+        live = [s.book.account for s in self.sessions.values() if now - s.heard < ACTIVE_S]
+        return share(granted, steps, live)
+
+    def stats(self, now: float) -> list[ActorStats]:
+        """The newest life of each actor."""
+        connected = {id(session.book): session for session in self.sessions.values()}
+        newest: dict[str, LifeBook] = {}
+        for book in self.books.values():
+            held = newest.get(book.actor)
+            if held is None or id(book) in connected or id(held) not in connected:
+                newest[book.actor] = book
+        return [_stats(book, connected.get(id(book)), now) for book in newest.values()]
+
+
+def _stats(book: LifeBook, session: Session | None, now: float) -> ActorStats:
+    beat = session.beat if session else None
+    return ActorStats(
+        actor=book.actor,
+        epoch=book.epoch,
+        connected=session is not None and now - session.heard < ACTIVE_S,
+        records=book.records,
+        steps=book.account.steps,
+        allowed=book.account.allowed,
+        heard_ms=int(1000 * (now - session.heard)) if session else -1,
+        actor_age_ms=beat.actor_age_ms if beat else -1,
+        ring_depth=beat.ring_depth if beat else 0,
+        spool_bytes=beat.spool_bytes if beat else 0,
+        used_version=beat.used_version if beat else 0,
+        quarantined=book.quarantined,
+    )
