@@ -1,7 +1,7 @@
 """Pure functions of the safety layer, in the order in which SafeRobot applies them.
 
 Scalars and tuples on purpose: a tick of one arm costs microseconds, which arrays of three do not.
-`violations` is the vectorised judge of emitted setpoints that tests and logs use.
+`robot_rl.testing.motion.violations` is the vectorised judge of what they emit.
 """
 
 from __future__ import annotations
