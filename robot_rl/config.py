@@ -17,7 +17,7 @@ import msgspec
 from hydra import compose, initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException
+from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -51,6 +51,10 @@ def _compose(name: str, overrides: Sequence[str]) -> DictConfig:
     try:
         cfg = compose(config_name=name, overrides=list(overrides), return_hydra_config=True)
         choices = dict(cfg.hydra.runtime.choices)
+    except MissingConfigException as error:
+        group, _, choice = (error.missing_cfg_file or "").rpartition("/")
+        options = suggest(choice, error.options or [])
+        raise ConfigError(f"no '{choice}' in configs/{group}/: {options}") from error
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(_first_lines(error)) from error
     OmegaConf.set_struct(cfg, False)

@@ -20,18 +20,27 @@ from robot_rl.interfaces import Policy, TeleopDevice
 from robot_rl.specs import EnvSpec
 
 
-def make_env(cfg: DictConfig, *, real_time: bool = False) -> Any:
+def make_env(
+    cfg: DictConfig, *, real_time: bool = False, render_mode: str | None = None
+) -> Any:
     """The environment of a composed config: `env.data_spec` is its EnvSpec."""
     where = config_file(cfg, "env")
     if "id" in cfg.env:
-        return build(cfg.env, where)
+        return build(cfg.env, where, render_mode=render_mode)
     task = build(cfg.task, config_file(cfg, "task"))
     robot_node = plain(cfg.robot)
     cameras = plain(cfg.camera)["names"]
-    bundle = build(
-        robot_node, config_file(cfg, "robot"), cameras=tuple(cameras), real_time=real_time
+    if real_time:
+        robot_node["real_time"] = True
+    bundle = build(robot_node, config_file(cfg, "robot"))
+    return build(
+        cfg.env,
+        where,
+        bundle=bundle,
+        task=task,
+        cameras=tuple(cameras),
+        render_mode=render_mode,
     )
-    return build(cfg.env, where, bundle=bundle, task=task, cameras=tuple(cameras))
 
 
 def make_policy(cfg: DictConfig, spec: EnvSpec, *, seed: int) -> Policy:
@@ -103,7 +112,4 @@ def make_registered(
     """`gymnasium.make("robot_rl/PickCube-v0", overrides=["task.max_steps=80"])`."""
     choices = [f"task={task}", f"robot={robot}", f"camera={camera}", *overrides]
     cfg = load_config(choices, folders=[Path(folder) for folder in folders])
-    env = make_env(cfg)
-    if render_mode is not None:
-        env.render_mode = render_mode
-    return env
+    return make_env(cfg, render_mode=render_mode)

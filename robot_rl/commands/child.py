@@ -1,20 +1,28 @@
 """Entry point of the processes that `train`, `learner` and `actor` start; not a verb of its own.
 
-python -m robot_rl.commands.child <role> <run folder> [arguments of the role]
+  python -m robot_rl.commands.child <role> <run folder> [arguments of the role]
+
+(The I/O process and ingest are entry points of their own: robot_rl.runtime.io and .ingest.)
 """
 
 from __future__ import annotations
 
+import importlib
 import signal
 import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from robot_rl.errors import RobotRLError
+from robot_rl.errors import ConfigError, RobotRLError, suggest
 from robot_rl.wire.parent import die_with_parent
 
-ROLES = ("ingest", "io", "actor", "learner", "evaluator")
+ROLES = {
+    "actor": ("robot_rl.commands.actor_process", "run_actor"),
+    "learner": ("robot_rl.commands.learner_process", "run_learner"),
+    "evaluator": ("robot_rl.commands.evaluator_process", "run_evaluator"),
+}
+"""Each role is imported in its own process only: an actor never loads torch."""
 
 
 def stop_flag() -> Callable[[], bool]:
@@ -26,23 +34,16 @@ def stop_flag() -> Callable[[], bool]:
 
 
 def main(arguments: list[str]) -> int:
-    role, run_dir, rest = arguments[0], Path(arguments[1]), arguments[2:]
     stopping = stop_flag()
     die_with_parent()
     try:
-        if role == "learner":
-            from robot_rl.commands.learner_process import run_learner
-
-            return run_learner(run_dir, rest, stopping)
-        if role == "evaluator":
-            from robot_rl.commands.evaluator_process import run_evaluator
-
-            return run_evaluator(run_dir, rest, stopping)
-        from robot_rl.commands import actor_process
-
-        return getattr(actor_process, f"run_{role}_process")(run_dir, rest, stopping)
+        if len(arguments) < 2 or arguments[0] not in ROLES:
+            raise ConfigError(f"role {arguments[:1]}; {suggest('', ROLES)}")
+        module, function = ROLES[arguments[0]]
+        run = getattr(importlib.import_module(module), function)
+        return int(run(Path(arguments[1]), arguments[2:], stopping))
     except RobotRLError as error:
-        print(f"{role}: {type(error).__name__}: {error}", file=sys.stderr)
+        print(f"{arguments[0]}: {type(error).__name__}: {error}", file=sys.stderr)
         return 2
 
 

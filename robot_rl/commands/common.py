@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 
 from robot_rl.config import GROUPS, config_file, convert, load_config, plain
 from robot_rl.errors import ConfigError
-from robot_rl.runtime.settings import AgentNumbers, RunSettings
+from robot_rl.runtime.settings import AgentNumbers, RunSettings, WireSettings
 
 NOT_SETTINGS = {*GROUPS, "choices"}
 
@@ -46,6 +46,12 @@ def settings_of(cfg: DictConfig) -> RunSettings:
     settings: RunSettings = convert(raw, RunSettings, "configs/train.yaml")
     if settings.run is not None and settings.resume is not None:
         raise ConfigError("run and resume exclude each other; valid: one of them")
+    return settings
+
+
+def wire_of(cfg: DictConfig) -> WireSettings:
+    """The typed settings of the wire."""
+    settings: WireSettings = convert(plain(cfg.wire), WireSettings, config_file(cfg, "wire"))
     return settings
 
 

@@ -39,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
     weights, version, agent = load_policy(path)
     if agent != agent_name(cfg):
         raise CheckpointError(f"{path} belongs to {agent}; this run's agent is {agent_name(cfg)}")
-    env = make_env(cfg)
+    env = make_env(cfg, render_mode=None if options.video is None else "rgb_array")
     try:
         check_same_spec(env.data_spec, folder.spec(), f"run {options.run_dir}")
         policy = make_policy(cfg, env.data_spec, seed=settings.seed)
@@ -98,7 +98,6 @@ def show(result: EvaluationResult, steps: int, options: argparse.Namespace) -> N
         f"{options.run_dir}, policy after {steps} environment steps, {len(result.lengths)} episodes"
     )
     if judged:
-        print(
-            f"success {sum(judged)}/{len(judged)} = {result.success_rate:.1%} (95 %: {low:.1%}–{high:.1%})"
-        )
+        rate = f"{sum(judged)}/{len(judged)} = {result.success_rate:.1%}"
+        print(f"success {rate} (95 %: {low:.1%}–{high:.1%})")
     print(f"return {np.mean(result.returns):.2f}, length {np.mean(result.lengths):.1f} steps")

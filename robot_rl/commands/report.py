@@ -22,10 +22,8 @@ def run(options: argparse.Namespace) -> int:
     for path in options.runs:
         if not (path / "config.yaml").exists():
             raise ConfigError(f"'{path}' is no run (config.yaml is missing)")
-    if len(options.runs) == 1:
-        page = write_report(options.runs[0])
-    else:
-        page = compare_runs(options.runs)
+    runs = options.runs
+    page = write_report(runs[0]) if len(runs) == 1 else compare_runs(runs)
     if options.json:
         emit({"report": str(page)})
     else:

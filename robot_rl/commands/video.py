@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from robot_rl.commands.common import settings_of
 from robot_rl.errors import ConfigError
+from robot_rl.factory import make_env, make_policy
 from robot_rl.interfaces import Policy
 from robot_rl.report.video import overlay, write_mp4
-from robot_rl.runtime.evaluator import EvaluationResult, evaluate
+from robot_rl.runtime.evaluator import EvaluationResult, evaluate, load_policy, snapshots
+from robot_rl.runtime.rundir import RunDir
 from robot_rl.types import Array
 
 FPS = 10
@@ -30,3 +33,28 @@ def record_video(
     path.parent.mkdir(parents=True, exist_ok=True)
     write_mp4(path, frames, FPS)
     return result
+
+
+def video_of_run(folder: RunDir) -> Path | None:
+    """evaluation.mp4 of a run's newest policy; None where the environment shows nothing."""
+    cfg = folder.config()
+    settings = settings_of(cfg)
+    there = snapshots(folder.path)
+    if settings.evaluation.video_episodes == 0 or not there:
+        return None
+    env = make_env(cfg, render_mode="rgb_array")
+    try:
+        policy = make_policy(cfg, env.data_spec, seed=settings.seed)
+        weights, version, _ = load_policy(there[-1][1])
+        policy.load(weights, version)
+        path = folder.path / "evaluation.mp4"
+        record_video(
+            env,
+            policy,
+            path,
+            episodes=settings.evaluation.video_episodes,
+            seed=settings.evaluation.seed,
+        )
+    finally:
+        env.close()
+    return path

@@ -16,6 +16,7 @@ from robot_rl.errors import RobotFault
 from robot_rl.interfaces import Policy, TeleopDevice
 from robot_rl.intervention import Hands, arbitrate
 from robot_rl.report.metrics import MetricsWriter
+from robot_rl.report.records import ActorRecord, EpisodeRecord
 from robot_rl.types import Action, Array, LimitStage, Observation, Source, Transition
 from robot_rl.wire.actor_link import ActorLink
 
@@ -42,6 +43,7 @@ class Actor:
 
     env: a gymnasium environment with `data_spec` and the info keys of RobotEnv.
     wait: where it waits for the learner's credit: "step", "episode" (hardware) or "never".
+    episode_records: room that the longest episode needs, asked for where it cannot wait in between.
     """
 
     env: Any
@@ -53,6 +55,7 @@ class Actor:
     epoch: int
     seed: int
     wait: str = "step"
+    episode_records: int = 2
     hands: Hands = field(default_factory=Hands)
     total_steps: int = 0
     episodes: int = 0
@@ -61,6 +64,7 @@ class Actor:
     _rng: np.random.Generator = field(init=False)
     _reported: float = 0.0
     _reported_steps: int = 0
+    _reason: str = ""
 
     def __post_init__(self) -> None:
         self._rng = np.random.default_rng([self.seed, self.epoch % RESET_SEEDS])
@@ -69,7 +73,7 @@ class Actor:
         """Episodes until `stopping()`; an interrupted episode ends where it stands."""
         self._reported = time.monotonic()
         while not stopping():
-            if self.wait != "never" and not self._credit(stopping):
+            if not self._credit(stopping, 2 if self.wait == "step" else self.episode_records):
                 return
             self.episode(stopping)
 
@@ -162,13 +166,23 @@ class Actor:
             self.policy.load(*newest)
         self.staleness = max(0, self.link.published_version - self.policy.version)
 
-    def _credit(self, stopping: Callable[[], bool]) -> bool:
-        """Waits until the learner allows another step; False when asked to stop meanwhile."""
-        while self.link.credits <= self.total_steps:
+    def _credit(self, stopping: Callable[[], bool], records: int = 2) -> bool:
+        """Waits for the learner's credit and room in the ring; False when asked to stop."""
+        while (self.wait != "never" and self.link.credits <= self.total_steps) or self._held(
+            records
+        ):
             if stopping():
                 return False
             time.sleep(CREDIT_POLL_S)
         return True
+
+    def _held(self, records: int) -> bool:
+        """True, and said once, while what the next steps would see could not be kept."""
+        reason = self.link.hold_reason(records)
+        if reason and reason != self._reason:
+            self.metrics.event(f"{self.actor} holds: {reason}", self.total_steps, warning=True)
+        self._reason = reason
+        return bool(reason)
 
     def _report(self) -> None:
         now = time.monotonic()
@@ -177,24 +191,26 @@ class Actor:
         rate = (self.total_steps - self._reported_steps) / (now - self._reported)
         self._reported, self._reported_steps = now, self.total_steps
         self.metrics.write(
-            "actor",
-            self.total_steps,
-            actor=self.actor,
-            env_steps_per_s=rate,
-            staleness=self.staleness,
-            version=self.policy.version,
-            late_periods=self.late_periods,
+            ActorRecord(
+                step=self.total_steps,
+                actor=self.actor,
+                steps_per_s=rate,
+                staleness=self.staleness,
+                version=self.policy.version,
+                overruns=self.late_periods,
+            )
         )
 
     def _finish(self, record: Episode) -> None:
         self.metrics.write(
-            "episode",
-            self.total_steps,
-            actor=self.actor,
-            episode=record.index,
-            steps=record.steps,
-            episode_return=record.episode_return,
-            success=record.success,
-            interventions=record.takeovers,
-            human_steps=record.human_steps,
+            EpisodeRecord(
+                step=self.total_steps,
+                actor=self.actor,
+                episode=record.index,
+                steps=record.steps,
+                episode_return=record.episode_return,
+                success=record.success,
+                interventions=record.takeovers,
+                human_steps=record.human_steps,
+            )
         )

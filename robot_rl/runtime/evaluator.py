@@ -14,6 +14,7 @@ from safetensors import safe_open
 from robot_rl.errors import CheckpointError
 from robot_rl.interfaces import Policy
 from robot_rl.report.metrics import MetricsWriter
+from robot_rl.report.records import EvalRecord
 from robot_rl.types import Array
 
 POLL_S = 0.2
@@ -129,18 +130,16 @@ def follow(
             return
         weights, version, _ = load_policy(path)
         policy.load(weights, version)
-        started = time.monotonic()
         result = evaluate(env, policy, episodes=episodes, seed=seed, stopping=abort)
         if abort():
             return
         metrics.write(
-            "eval",
-            steps,
-            version=version,
-            episodes=len(result.lengths),
-            successes=sum(s == 1 for s in result.successes),
-            judged=sum(s >= 0 for s in result.successes),
-            mean_return=float(np.mean(result.returns)),
-            mean_length=float(np.mean(result.lengths)),
-            seconds=time.monotonic() - started,
+            EvalRecord(
+                step=steps,
+                version=version,
+                episodes=len(result.lengths),
+                successes=sum(s == 1 for s in result.successes),
+                mean_return=float(np.mean(result.returns)),
+                mean_length=float(np.mean(result.lengths)),
+            )
         )

@@ -7,7 +7,7 @@ the seed the learner is a pure function; a resumed one ends bit-equal.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from safetensors.numpy import save_file
 from robot_rl.data.mixture import Mixture
 from robot_rl.interfaces import Agent
 from robot_rl.report.metrics import MetricsWriter
+from robot_rl.report.records import LearnerRecord
 from robot_rl.runtime.checkpoint import CheckpointState, save_checkpoint
 from robot_rl.runtime.feed import Feeder
 from robot_rl.runtime.schedule import Schedule
@@ -126,21 +127,21 @@ class Learner:
         if time.monotonic() - self.progress.last_status > STATUS_S:
             self._status(None)
 
-    def _status(self, losses: object) -> None:
+    def _status(self, losses: Mapping[str, float] | None) -> None:
         progress, now = self.progress, time.monotonic()
         progress.last_status = now
         known = self.feeder.steps + self.feeder.waiting
         updates = progress.block * self.utd
         life = max(now - progress.started, 1e-9)
-        line: dict[str, float] = {
-            "updates": updates,
-            "updates_per_s": (progress.block - progress.start_block) * self.utd / life,
-            "env_steps": known,
-            "utd_true": updates / known if known else 0.0,
-            "queue": self.feeder.waiting,
-            "version": progress.version,
-            "idle_s": progress.idle_s,
-        }
-        if isinstance(losses, dict):
-            line |= losses
-        self.metrics.write("learner", progress.block, **line)
+        self.metrics.write(
+            LearnerRecord(
+                step=self.feeder.steps,
+                updates=updates,
+                updates_per_s=(progress.block - progress.start_block) * self.utd / life,
+                utd_true=updates / known if known else 0.0,
+                version=progress.version,
+                queues={"log": self.feeder.waiting},
+                metrics=dict(losses or {}),
+                seconds={"wait": progress.idle_s, "learn": life - progress.idle_s},
+            )
+        )

@@ -54,6 +54,17 @@ class ActorSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class WireSettings:
+    """What `configs/wire/*.yaml` hold."""
+
+    address: str | None
+    insecure: bool
+    sync_ms: float
+    spool_sync_ms: float
+    spool_mb: Positive
+
+
+@dataclass(frozen=True, slots=True)
 class AgentNumbers:
     """The numbers of an agent's YAML that the runtime shares with the learner."""
 

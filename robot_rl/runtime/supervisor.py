@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -45,13 +44,13 @@ class Supervisor:
     logs: Path
     children: list[Child] = field(default_factory=list)
 
-    def start(self, name: str, arguments: Sequence[str], *, threads: int = 1) -> Child:
-        """Runs `python -m robot_rl.commands.child <arguments>`, its output in logs/<name>.log."""
+    def start(self, name: str, command: Sequence[str], *, threads: int = 1) -> Child:
+        """Runs a command, its output in logs/<name>.log."""
         log = self.logs / f"{name}.log"
         environment = os.environ | {variable: str(threads) for variable in THREAD_VARIABLES}
         with log.open("ab") as output:
             process = subprocess.Popen(
-                [sys.executable, "-m", "robot_rl.commands.child", *arguments],
+                list(command),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

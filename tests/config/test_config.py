@@ -25,7 +25,7 @@ def test_defaults_compose_and_are_typed() -> None:
         ("stepz=5", ["stepz", "did you mean 'steps'", "configs/train.yaml"]),
         ("learner.publish_evry=5", ["publish_evry", "did you mean 'publish_every'"]),
         ("agent.replay.utdd=5", ["utdd", "did you mean 'utd'", "configs/agent/rlpd.yaml"]),
-        ("task=pick_cub", ["task/pick_cub", "pick_cube"]),
+        ("task=pick_cub", ["pick_cub", "configs/task/", "did you mean 'pick_cube'"]),
         ("steps", ["'steps' is not an override", "key=value"]),
         ("seed.x=1", ["seed", "single value"]),
     ],

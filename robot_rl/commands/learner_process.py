@@ -1,0 +1,127 @@
+"""The learner's process: agent, replay and mixture over a run's log; no environment."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+
+from robot_rl.commands.common import numbers_of, settings_of
+from robot_rl.data.episodes import read_episodes
+from robot_rl.data.log_reader import LogReader
+from robot_rl.data.mixture import Mixture
+from robot_rl.data.replay import Replay
+from robot_rl.errors import CheckpointError
+from robot_rl.factory import agent_name, check_same_spec, make_agent
+from robot_rl.interfaces import Agent
+from robot_rl.report.metrics import MetricsWriter
+from robot_rl.runtime.checkpoint import newest_checkpoint
+from robot_rl.runtime.feed import Feeder
+from robot_rl.runtime.learner import Learner
+from robot_rl.runtime.rundir import RunDir
+from robot_rl.runtime.schedule import Schedule
+from robot_rl.runtime.settings import DemoSettings
+from robot_rl.specs import EnvSpec
+from robot_rl.types import Array
+from robot_rl.wire.learner_link import LearnerLink
+
+MANIFEST_POLL_S = 0.02
+
+
+def run_learner(run_dir: Path, arguments: Sequence[str], stopping: Callable[[], bool]) -> int:
+    """Learns to the end of the schedule (0) or until SIGTERM (0, without `finished`)."""
+    origin_s, address = float(arguments[0]), arguments[1]
+    folder = RunDir(run_dir)
+    cfg = folder.config()
+    settings, numbers = settings_of(cfg), numbers_of(cfg)
+    spec = folder.spec()
+    agent = make_agent(cfg, spec, seed=settings.seed)
+    demos = load_demos(settings.demos, spec) if numbers.demo_ratio > 0 else []
+    replay = Replay(
+        spec,
+        settings.replay.capacity,
+        streams=settings.actors,
+        demo_rows=sum(len(rows) for rows in demos),
+        memory_limit_gb=settings.replay.memory_limit_gb,
+    )
+    for rows in demos:
+        replay.add_demos(rows)
+    mixture = Mixture(
+        replay,
+        batch_size=numbers.batch_size,
+        utd=numbers.utd,
+        demo_ratio=numbers.demo_ratio,
+        n_step=numbers.n_step,
+        gamma=numbers.discount,
+    )
+    while not (folder.log / "manifest.json").exists():
+        if stopping():
+            return 0
+        time.sleep(MANIFEST_POLL_S)
+    with (
+        MetricsWriter(run_dir, "learner", origin_s=origin_s) as metrics,
+        closing(LearnerLink(address)) as link,
+    ):
+        learner = Learner(
+            agent=agent,
+            feeder=Feeder(LogReader(folder.log, spec), replay),
+            mixture=mixture,
+            schedule=Schedule(settings.steps, numbers.warmup_steps, settings.learner.credit_window),
+            settings=settings.learner,
+            link=link,
+            metrics=metrics,
+            rng=np.random.default_rng([settings.seed, 1]),
+            run_dir=run_dir,
+            agent_name=agent_name(cfg),
+            spec_sha256=spec.sha256(),
+            utd=numbers.utd,
+            evaluation_every=settings.evaluation.every,
+        )
+        resume(learner, agent)
+        if learner.run(stopping):
+            folder.finished.touch()
+    return 0
+
+
+def load_demos(demos: DemoSettings, spec: EnvSpec) -> list[Array]:
+    """Records of the first `episodes` episodes of the dataset, which must have this spec."""
+    if demos.path is None:
+        return []
+    path = Path(demos.path)
+    check_same_spec(spec, LogReader(path).spec, f"dataset {path}")
+    episodes = []
+    for episode in read_episodes(path):
+        if len(episodes) == demos.episodes:
+            break
+        episodes.append(episode.records)
+    return episodes
+
+
+def resume(learner: Learner, agent: Agent) -> None:
+    """Goes on from the newest good checkpoint, if there is one."""
+    found, warnings = newest_checkpoint(learner.run_dir / "checkpoints")
+    for warning in warnings:
+        print(f"learner: WARNING: {warning}", file=sys.stderr)
+        learner.metrics.event(warning, warning=True)
+    if found is None:
+        return
+    arrays, state = found
+    if state.agent != learner.agent_name or state.spec_sha256 != learner.spec_sha256:
+        raise CheckpointError(
+            f"{learner.run_dir}/checkpoints belong to agent {state.agent}, "
+            f"spec {state.spec_sha256[:12]}; this run is {learner.agent_name}, "
+            f"spec {learner.spec_sha256[:12]}"
+        )
+    agent.load_state(arrays)
+    learner.rng.bit_generator.state = state.sampler
+    learner.progress.block = learner.progress.start_block = state.block
+    learner.progress.version = state.version
+    if not learner.feeder.advance(state.steps):
+        raise CheckpointError(
+            f"the log ends at step {learner.feeder.steps}, before the checkpoint's {state.steps}"
+        )
+    learner.metrics.event(f"resumed at block {state.block}", step=state.steps)

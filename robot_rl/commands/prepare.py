@@ -1,0 +1,78 @@
+"""What a run needs before its processes start: specification, demonstrations, folder."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from robot_rl.commands.common import numbers_of, settings_of
+from robot_rl.data.log_reader import LogReader
+from robot_rl.errors import ConfigError
+from robot_rl.factory import check_same_spec, make_env, make_policy
+from robot_rl.runtime.record import record_demos
+from robot_rl.runtime.rundir import RunDir
+from robot_rl.specs import EnvSpec
+
+DEMO_NOISE = 0.1
+
+
+def prepare(cfg: DictConfig, folder: RunDir, *, quiet: bool = False) -> EnvSpec:
+    """Checks everything that can be checked early, records missing demos, writes the folder.
+
+    A run that exists is checked against the present specification and keeps its folder.
+    """
+    numbers = numbers_of(cfg)
+    env = make_env(cfg)
+    try:
+        spec: EnvSpec = env.data_spec
+        make_policy(cfg, spec, seed=0)
+        if numbers.demo_ratio > 0:
+            set_demos(cfg, env, quiet=quiet)
+    finally:
+        env.close()
+    if (folder.path / "spec.json").exists() and (folder.path / "config.yaml").exists():
+        check_same_spec(spec, folder.spec(), f"run {folder.path}")
+        folder.write_config(cfg)
+        folder.finished.unlink(missing_ok=True)
+    else:
+        folder.create(cfg, spec)
+    return spec
+
+
+def set_demos(cfg: DictConfig, env: Any, *, quiet: bool) -> None:
+    """Makes `demos.path` an existing dataset of this spec, recording one if none was named."""
+    demos = settings_of(cfg).demos
+    spec: EnvSpec = env.data_spec
+    if demos.path is not None:
+        path = Path(demos.path)
+        if not (path / "manifest.json").exists():
+            raise ConfigError(
+                f"demos.path={path}: no dataset there (manifest.json is missing); "
+                "valid: a folder that robot-rl record wrote, or null to record one"
+            )
+        check_same_spec(spec, LogReader(path).spec, f"dataset {path}")
+    else:
+        name = f"{spec.name.replace('/', '_')}-{spec.sha256()[:8]}-n{demos.episodes}-s{demos.seed}"
+        path = Path(demos.folder) / name
+        if not (path / "manifest.json").exists():
+            if not hasattr(env, "expert_action"):
+                raise ConfigError(
+                    "this environment has no scripted expert to record demonstrations; valid: "
+                    "demos.path=<dataset>, or agent=sac (agent.replay.demo_ratio=0)"
+                )
+            if not quiet:
+                print(f"recording {demos.episodes} demonstrations into {path}", file=sys.stderr)
+            aside = path.with_name(f".{path.name}")
+            record_demos(
+                env,
+                env.expert_action,
+                aside,
+                episodes=demos.episodes,
+                seed=demos.seed,
+                noise=DEMO_NOISE,
+            )
+            aside.rename(path)
+    OmegaConf.update(cfg, "demos.path", str(path.resolve()))

@@ -1,0 +1,186 @@
+"""One session of a run on this machine: starts its processes, shows it, ends them, reports."""
+
+from __future__ import annotations
+
+import hashlib
+import signal
+import sys
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Any
+
+from robot_rl.commands.common import numbers_of, settings_of, wire_of
+from robot_rl.commands.video import video_of_run
+from robot_rl.errors import WireError
+from robot_rl.report.console import RunConsole
+from robot_rl.report.metrics import MetricsWriter, read_metrics, session_origin
+from robot_rl.report.records import RunRecord
+from robot_rl.report.view import RunWatcher
+from robot_rl.runtime import ingest, io
+from robot_rl.runtime.rundir import RunDir
+from robot_rl.runtime.supervisor import Child, Supervisor
+from robot_rl.wire.addresses import insecure_warning, parse_address, runtime_directory
+
+READY_S = 20.0
+POLL_S = 0.05
+
+
+@dataclass(slots=True)
+class Session:
+    """`Session(folder).run()`; what is started can be chosen for a learner or an actor alone."""
+
+    folder: RunDir
+    quiet: bool = False
+    with_learner: bool = True
+    with_actors: bool = True
+    supervisor: Supervisor = field(init=False)
+    _origin_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.supervisor = Supervisor(self.folder.logs)
+
+    def run(self) -> dict[str, Any]:
+        """To the end of the run, or to Ctrl-C; gives a summary with `finished`."""
+        interrupted = False
+        signal.signal(signal.SIGTERM, _interrupt)
+        self._origin_s = session_origin(self.folder.path)
+        self._announce()
+        try:
+            with ExitStack() as stack:
+                console = self._console(stack)
+                learner, evaluator = self._start()
+                self._watch(learner, console)
+                self._end("actor", "io")
+                self._watch(evaluator, console)
+        except KeyboardInterrupt:
+            interrupted = True
+            self._say("ending: saving the learner, flushing the log (Ctrl-C again does not help)")
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        finally:
+            self._end("actor", "io", "evaluator", "learner", "ingest")
+        summary = self._summary()
+        if not interrupted and self.with_learner:
+            summary |= self._page()
+        return summary
+
+    # -- processes ---------------------------------------------------------------------------
+
+    def _start(self) -> tuple[Child, Child]:
+        cfg = self.folder.config()
+        settings, wire = settings_of(cfg), wire_of(cfg)
+        path = self.folder.path.resolve()
+        name = f"{path.name[:24]}-{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+        runtime = runtime_directory(name)
+        address = wire.address or f"ipc://{runtime}/actors"
+        door = f"ipc://{runtime}/learner"
+        if warning := insecure_warning(parse_address(address, insecure=wire.insecure)):
+            self._say(warning)
+        config = ingest.IngestConfig(
+            actor_address=address,
+            learner_address=door,
+            log_dir=str(self.folder.log),
+            spec=self.folder.spec().to_json().decode(),
+            sync_ms=wire.sync_ms,
+            insecure=wire.insecure,
+        )
+        self._wait_ready(self.supervisor.start("ingest", ingest.command(config)))
+        origin = repr(self._origin_s)
+        learner = self._child("learner", origin, door, threads=settings.learner.threads)
+        evaluator = self._child("evaluator", origin)
+        for index in range(settings.actors):
+            actor = f"actor-{index}"
+            link = io.IOConfig(
+                actor=actor,
+                address=address,
+                runtime_dir=str(runtime),
+                spool_dir=str(self.folder.path / "spool" / actor),
+                sync_ms=wire.spool_sync_ms,
+                spool_bytes=wire.spool_mb << 20,
+                insecure=wire.insecure,
+            )
+            self.supervisor.start(f"io-{index}", io.command(link))
+            self._child("actor", origin, str(runtime), actor, name=actor)
+        return learner, evaluator
+
+    def _child(self, role: str, *arguments: str, name: str = "", threads: int = 1) -> Child:
+        command = [sys.executable, "-m", "robot_rl.commands.child", role, str(self.folder.path)]
+        return self.supervisor.start(name or role, [*command, *arguments], threads=threads)
+
+    def _wait_ready(self, child: Child) -> None:
+        """Until ingest has printed its addresses in this session."""
+        deadline = time.monotonic() + READY_S
+        start = child.log.stat().st_size
+        while b"READY" not in child.log.read_bytes()[start:]:
+            self.supervisor.check()
+            if time.monotonic() > deadline:
+                raise WireError(f"ingest did not listen within {READY_S:.0f} s; see {child.log}")
+            time.sleep(POLL_S)
+
+    def _watch(self, child: Child, console: RunConsole | None) -> None:
+        while child.process.poll() is None:
+            self.supervisor.check()
+            if console is not None:
+                console.refresh()
+            time.sleep(POLL_S)
+        self.supervisor.check()
+
+    def _end(self, *names: str) -> None:
+        """Ends the named processes, in this order, each with its numbered siblings."""
+        for name in names:
+            for child in list(self.supervisor.children):
+                if child.name.partition("-")[0] == name:
+                    self.supervisor.end(child, grace_s=30.0)
+
+    # -- what a person sees ------------------------------------------------------------------
+
+    def _announce(self) -> None:
+        cfg = self.folder.config()
+        settings = settings_of(cfg)
+        with MetricsWriter(self.folder.path, "train", origin_s=self._origin_s) as metrics:
+            metrics.write(
+                RunRecord(
+                    task=str(cfg.env.id) if "id" in cfg.env else str(cfg.choices.task),
+                    robot="" if "id" in cfg.env else str(cfg.choices.robot),
+                    agent=str(cfg.choices.agent),
+                    seed=settings.seed,
+                    steps=settings.steps,
+                    utd=numbers_of(cfg).utd,
+                    resumed=self.folder.checkpoints.exists(),
+                )
+            )
+        self._say(f"run: {self.folder.path}")
+
+    def _console(self, stack: ExitStack) -> RunConsole | None:
+        if self.quiet or not settings_of(self.folder.config()).console:
+            return None
+        return stack.enter_context(RunConsole(RunWatcher(self.folder.path)))
+
+    def _say(self, text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+    def _summary(self) -> dict[str, Any]:
+        metrics = read_metrics(self.folder.path)
+        last = metrics.evals[-1] if metrics.evals else None
+        return {
+            "run": str(self.folder.path),
+            "finished": self.folder.finished.exists(),
+            "env_steps": metrics.learner[-1].step if metrics.learner else 0,
+            "updates": metrics.learner[-1].updates if metrics.learner else 0,
+            "last_evaluation": None
+            if last is None
+            else {"step": last.step, "episodes": last.episodes, "successes": last.successes},
+        }
+
+    def _page(self) -> dict[str, Any]:
+        from robot_rl.report.page import write_report
+
+        video = video_of_run(self.folder)
+        page = write_report(self.folder.path)
+        self._say(f"report: {page}")
+        return {"report": str(page), "video": None if video is None else str(video)}
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

@@ -1,0 +1,93 @@
+"""Train on this machine: actors with their I/O processes, ingest, learner, evaluator.
+
+  robot-rl train                                  pick up a cube, from twenty scripted demos
+  robot-rl train task=reach agent.replay.utd=8 seed=3
+  robot-rl train env=gym env.id=Pendulum-v1 agent=sac steps=5000
+  robot-rl train resume=runs/mine steps=20000     go on where a run stopped
+  robot-rl train -m seed=0,1,2                    one run after the other
+  robot-rl train --cfg                            print the composed config and stop
+
+Ctrl-C ends everything and saves; the same folder can be resumed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig, OmegaConf
+
+from robot_rl.commands.common import add_overrides, compose, config_folders, emit, settings_of
+from robot_rl.commands.prepare import prepare
+from robot_rl.commands.session import Session
+from robot_rl.errors import ConfigError
+from robot_rl.runtime.rundir import RunDir
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-m", "--multirun", action="store_true", help="sweep: key=a,b,c")
+    parser.add_argument("--cfg", action="store_true", help="print the composed config and stop")
+    add_overrides(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    if options.multirun:
+        return sweep(options)
+    if options.cfg:
+        print(OmegaConf.to_yaml(compose(options)), end="")
+        return 0
+    cfg, folder = open_run(options)
+    with folder.lock():
+        prepare(cfg, folder, quiet=options.json)
+        result = Session(folder, quiet=options.json).run()
+    if options.json:
+        emit(result)
+    return 0 if result["finished"] else 130
+
+
+def open_run(options: argparse.Namespace) -> tuple[DictConfig, RunDir]:
+    """The config and folder of a new run, or of the one to resume with its changes."""
+    resumed = [word for word in options.overrides if word.startswith("resume=")]
+    if not resumed:
+        cfg = compose(options)
+        settings = settings_of(cfg)
+        return cfg, RunDir(Path(settings.run or default_name(cfg)))
+    folder = RunDir(Path(resumed[0].partition("=")[2]))
+    cfg = folder.config()
+    changes = [word for word in options.overrides if not word.startswith("resume=")]
+    for change in changes:
+        key = change.partition("=")[0]
+        if key not in ("steps", "console") and not key.startswith(("evaluation.", "learner.")):
+            raise ConfigError(
+                f"'{change}' cannot change in a resumed run; "
+                "valid: steps, console, evaluation.*, learner.*"
+            )
+        if OmegaConf.select(cfg, key) is None and "=" in change:
+            raise ConfigError(f"unknown key '{key}' in {folder.path}/config.yaml")
+    cfg = OmegaConf.merge(cfg, OmegaConf.from_dotlist(changes))
+    settings_of(cfg)
+    return cfg, folder
+
+
+def default_name(cfg: DictConfig) -> str:
+    """runs/<task>-<agent>-s<seed>-<date>."""
+    task = str(cfg.env.id).replace("/", "_") if "id" in cfg.env else cfg.choices.task
+    return f"runs/{task}-{cfg.choices.agent}-s{cfg.seed}-{time.strftime('%Y%m%d-%H%M%S')}"
+
+
+def sweep(options: argparse.Namespace) -> int:
+    """Each combination of the swept values as a run of its own, one after the other."""
+    parser = OverridesParser.create()
+    batches = BasicSweeper.split_arguments(parser.parse_overrides(options.overrides), None)
+    worst = 0
+    folders = [f"--config-dir={folder}" for folder in config_folders(options)]
+    for job in batches[0]:
+        print(f"robot-rl train {' '.join(job)}", file=sys.stderr)
+        command = [sys.executable, "-m", "robot_rl.cli", "train", *folders, *job]
+        worst = max(worst, subprocess.run(command).returncode)
+    return worst
