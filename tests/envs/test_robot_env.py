@@ -1,0 +1,248 @@
+"""RobotEnv on the fakes and on the simulated arm."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import gymnasium
+import numpy as np
+import pytest
+
+from drivers.mujoco.fr3 import make
+from envs.actions import ActionConfig
+from envs.robot_env import RobotEnv
+from envs.tasks.pick_cube import PickCube
+from envs.tasks.reach import Reach
+from robot_rl.errors import ConfigError, PoisonedDataError, SpecError
+from robot_rl.interfaces import Bundle, World
+from robot_rl.testing.check_env import check_env
+from robot_rl.testing.fakes import FakeRobot, FakeTask, FakeWorld, fake_bundle
+from robot_rl.types import Array, LimitStage, Outcome, RobotState
+
+DOWN = np.array([0, 0, 1.0, 0, 0, 0, 1.0], np.float32)
+"""Along the end effector's z axis, which points at the table."""
+
+
+@pytest.mark.parametrize("n_arms", [1, 2])
+def test_conformance_on_the_fakes(n_arms: int) -> None:
+    check_env(RobotEnv(fake_bundle(["eye"], n_arms=n_arms), FakeTask(n_arms=n_arms), ("eye",)))
+
+
+@pytest.mark.parametrize("task", [Reach, PickCube])
+@pytest.mark.parametrize("mode", ["absolute", "ternary", "velocity"])
+def test_conformance_on_the_simulated_arm(task: type, mode: str) -> None:
+    check_env(RobotEnv(make(), task(), action=ActionConfig(gripper_mode=mode)))
+
+
+def test_conformance_in_the_base_frame_with_locked_axes() -> None:
+    action = ActionConfig(frame="base", axes=("x", "y", "z", "gripper"))
+    env = RobotEnv(make(), PickCube(), action=action, proprioception=("position", "wrench"))
+    assert env.data_spec.action_dim == 4
+    check_env(env)
+
+
+def test_an_episode_is_bit_equal_in_another_process() -> None:
+    script = (
+        "import numpy as np\n"
+        "from drivers.mujoco.fr3 import make\n"
+        "from envs.robot_env import RobotEnv\n"
+        "from envs.tasks.pick_cube import PickCube\n"
+        "env = RobotEnv(make(), PickCube())\n"
+        "rng = np.random.default_rng(7)\n"
+        "obs, info = env.reset(seed=3)\n"
+        "rows = [obs['state']]\n"
+        "for _ in range(12):\n"
+        "    obs, *_, info = env.step(rng.uniform(-1, 1, 7).astype(np.float32))\n"
+        "    rows += [obs['state'], info['executed']]\n"
+        "print(np.concatenate(rows).tobytes().hex(), info['boot_id'], info['stamp_ns'])\n"
+    )
+    runs = [
+        subprocess.run(
+            [sys.executable, "-c", script], check=True, capture_output=True, text=True
+        ).stdout
+        for _ in range(2)
+    ]
+    assert runs[0] == runs[1]
+    assert len(runs[0]) > 1000
+
+
+def test_driving_into_the_table_executes_less_than_proposed() -> None:
+    env = RobotEnv(make(), PickCube(cube_x=(0.58, 0.58), cube_y=(0.1, 0.1)))
+    env.reset(seed=0)
+    for _ in range(25):
+        obs, *_, info = env.step(DOWN)
+    assert info["executed"][2] < 0.1
+    assert abs(info["executed"][:2]).max() < 0.2
+    assert info["limiting_stage"] is not LimitStage.NONE
+    assert env.robot.read().pose[0, 2] > 0.0
+    # Nothing has wound up: the way back starts with the first step.
+    *_, info = env.step(-DOWN)
+    assert info["executed"][2] < -0.5
+
+
+def test_an_obstacle_holds_the_target_on_its_leash() -> None:
+    bundle = fake_bundle(obstacle_z=0.25)
+    env = RobotEnv(bundle, FakeTask(max_steps=100, tolerance=1e-9))
+    env.reset(seed=0)
+    executed = [env.step(DOWN)[4]["executed"][2] for _ in range(12)]
+    assert executed[0] == pytest.approx(1.0, abs=1e-6)
+    assert executed[-1] == pytest.approx(0.0, abs=1e-6)
+    state = env.robot.read()
+    leash = env.actions.config.leash_translation
+    assert state.pose[0, 2] - state.setpoint[0, 2] == pytest.approx(leash)
+
+
+def test_a_workspace_wall_is_not_in_the_executed_action() -> None:
+    env = RobotEnv(fake_bundle(low=(-2.0, -2.0, 0.29)), FakeTask(tolerance=1e-9))
+    env.reset(seed=0)
+    *_, info = env.step(DOWN)
+    assert info["executed"][2] == pytest.approx(0.5, abs=1e-6)
+    assert info["limiting_stage"] == LimitStage.WORKSPACE
+    assert info["commanded"][2] == pytest.approx(0.28)
+
+
+def test_time_is_kept_by_the_robots_clock() -> None:
+    env = RobotEnv(fake_bundle(), FakeTask(tolerance=1e-9), rate_hz=20.0)
+    _, info = env.reset(seed=0)
+    start = info["stamp_ns"]
+    for index in range(1, 6):
+        *_, info = env.step(np.zeros(7, np.float32))
+        assert info["stamp_ns"] - start == index * 50_000_000
+        assert info["action_stamp_ns"] - start == (index - 1) * 50_000_000
+
+
+def test_success_terminates_and_the_time_limit_truncates() -> None:
+    env = RobotEnv(fake_bundle(), FakeTask(max_steps=5))
+    env.reset(seed=0)
+    for index in range(1, 6):
+        _, reward, terminated, truncated, info = env.step(np.zeros(7, np.float32))
+        assert (reward, terminated, info["success"]) == (0.0, False, 0)
+        assert truncated == (index == 5)
+    env = RobotEnv(fake_bundle(), FakeTask(max_steps=1, tolerance=10.0))
+    env.reset(seed=0)
+    _, reward, terminated, truncated, info = env.step(np.zeros(7, np.float32))
+    assert (reward, terminated, truncated, info["success"]) == (1.0, True, False, 1)
+
+
+def test_nan_moves_nothing() -> None:
+    env = RobotEnv(make(), PickCube())
+    env.reset(seed=0)
+    before = env.robot.read()
+    with pytest.raises(PoisonedDataError, match="gripper"):
+        env.step(np.array([0, 0, 0, 0, 0, 0, np.nan], np.float32))
+    after = env.robot.read()
+    assert after.stamp_ns == before.stamp_ns
+    assert np.array_equal(after.q, before.q)
+
+
+class NanReward(FakeTask):
+    """Judges with NaN."""
+
+    def evaluate(self, world: World, state: RobotState) -> Outcome:
+        return replace(super().evaluate(world, state), reward=float("nan"))
+
+
+class NanFeature(FakeTask):
+    """Observes NaN."""
+
+    def observe(self, world: World, state: RobotState) -> Array:
+        return np.full(3, np.nan, np.float32)
+
+
+def test_nan_in_rewards_and_observations_is_refused() -> None:
+    env = RobotEnv(fake_bundle(), NanReward())
+    env.reset(seed=0)
+    with pytest.raises(PoisonedDataError, match="fake: reward nan"):
+        env.step(np.zeros(7, np.float32))
+    with pytest.raises(PoisonedDataError, match="observation"):
+        RobotEnv(fake_bundle(), NanFeature()).reset(seed=0)
+
+
+def test_a_fault_ends_the_episode() -> None:
+    bundle = fake_bundle()
+    env = RobotEnv(bundle, FakeTask())
+    env.reset(seed=0)
+    assert isinstance(bundle.robot, FakeRobot)
+    bundle.robot.clock.every(30_000_000, lambda: bundle.robot.fail("reflex"))  # type: ignore[attr-defined]
+    _, _, terminated, truncated, info = env.step(np.zeros(7, np.float32))
+    assert (terminated, truncated, info["fault"]) == (False, True, "reflex")
+    assert info["limiting_stage"] == LimitStage.FAULT
+
+
+def test_images_leave_the_privileged_features_out() -> None:
+    both = RobotEnv(fake_bundle(["eye"]), FakeTask(), ("eye",))
+    images = RobotEnv(fake_bundle(["eye"]), FakeTask(), ("eye",), observations="images")
+    assert both.data_spec.image_keys == images.data_spec.image_keys == ("eye",)
+    features = ("goal", 3)
+    assert features in both.data_spec.state_layout
+    assert features not in images.data_spec.state_layout
+    obs, info = images.reset(seed=0)
+    assert obs["eye"].dtype == np.uint8
+    assert obs["eye"].max() == 0
+    obs, *_ = images.step(np.zeros(7, np.float32))
+    assert obs["eye"].min() == 10  # taken at the period's end, 100 ms in ticks of 10 ms
+
+
+def test_the_gripper_penalty_is_paid_per_stroke() -> None:
+    env = RobotEnv(fake_bundle(), FakeTask(tolerance=1e-9), gripper_penalty=0.1)
+    env.reset(seed=0)
+    close = np.array([0, 0, 0, 0, 0, 0, -1], np.float32)
+    assert env.step(close)[1] == pytest.approx(-0.1)
+    assert env.step(close)[1] == pytest.approx(0.0)
+
+
+def test_the_spec_tells_gains_limits_and_scales() -> None:
+    spec = RobotEnv(make(), PickCube()).data_spec
+    assert dict(spec.gains)["translational_stiffness"] == 2000.0
+    assert "limit_velocity" in dict(spec.extra)
+    assert "position=0.2" in dict(spec.extra)["state_scale"]
+    stiffer = RobotEnv(make(translational_stiffness=1000.0), PickCube()).data_spec
+    assert any("gains" in line for line in spec.differences(stiffer))
+
+
+def test_the_start_pose_is_the_origin_of_the_proprioception() -> None:
+    env = RobotEnv(make(), PickCube(start_noise=0.05))
+    for seed in range(3):
+        obs, _ = env.reset(seed=seed)
+        np.testing.assert_allclose(obs["state"][:6], 0.0, atol=1e-3)
+
+
+def test_without_a_world_a_task_says_what_is_missing() -> None:
+    env = RobotEnv(Bundle(FakeRobot(), None), FakeTask())
+    with pytest.raises(SpecError, match="no world"):
+        env.reset(seed=0)
+
+
+def test_a_step_before_the_first_reset_is_refused() -> None:
+    with pytest.raises(gymnasium.error.ResetNeeded):
+        RobotEnv(fake_bundle(), FakeTask()).step(np.zeros(7, np.float32))
+
+
+@pytest.mark.parametrize(
+    ("settings", "hint"),
+    [
+        ({"rate_hz": 0.0}, "rate_hz"),
+        ({"observations": "image"}, "did you mean 'images'"),
+        ({"observations": "images"}, "needs cameras"),
+        ({"cameras": ("eey",)}, "did you mean 'eye'"),
+        ({"gripper_penalty": -1.0}, "gripper_penalty"),
+        ({"proprioception": ("positon",)}, "did you mean 'position'"),
+        ({"proprioception": ()}, "empty"),
+    ],
+)
+def test_bad_settings_are_refused(settings: dict[str, object], hint: str) -> None:
+    with pytest.raises(ConfigError, match=hint):
+        RobotEnv(fake_bundle(["eye"]), FakeTask(), **settings)  # type: ignore[arg-type]
+
+
+def test_rendering_uses_the_named_camera() -> None:
+    world = FakeWorld(["external"], size=(8, 12))
+    env = RobotEnv(Bundle(FakeRobot(world), world), FakeTask())
+    env.reset(seed=0)
+    assert env.render() is None
+    env.render_mode = "rgb_array"
+    image = env.render()
+    assert image is not None
+    assert image.shape == (8, 12, 3)
