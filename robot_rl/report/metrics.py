@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
+import numpy as np
 
 from robot_rl.errors import DataError
 from robot_rl.report.records import (
@@ -87,7 +88,7 @@ class MetricsWriter:
         """Appends one record; its `t` is set here. OSError when the disk is full."""
         now = time.time()
         record = msgspec.structs.replace(record, t=round(now - self._origin_s, 4))
-        os.write(self._file, msgspec.json.encode(record) + b"\n")
+        os.write(self._file, msgspec.json.encode(record, enc_hook=_plain) + b"\n")
         if self._tensorboard and (found := scalars(record)):
             self._to_tensorboard(found, record.step, now)
 
@@ -220,3 +221,10 @@ def read_metrics(run_dir: Path) -> RunMetrics:
         metrics.add(record)
     metrics.unreadable = tail.unreadable
     return metrics
+
+
+def _plain(value: object) -> object:
+    """NumPy's scalars as Python's."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"a metrics record holds {value!r}; valid: numbers and text")

@@ -7,9 +7,11 @@ A figure that is not finite is written, and read, as null (`None`).
 
 from __future__ import annotations
 
+import math
 from typing import Literal, TypeAlias
 
 import msgspec
+import numpy as np
 
 from robot_rl.types import EpisodeSummary
 
@@ -31,8 +33,6 @@ class RunRecord(msgspec.Struct, frozen=True, tag_field="kind", tag="run", kw_onl
     utd: float = 0.0
     """Update-to-data ratio that was asked for."""
     resumed: bool = False
-    machine: dict[str, str] = {}
-    """What `robot_rl.report.machine.machine()` found."""
 
 
 class EpisodeRecord(msgspec.Struct, frozen=True, tag_field="kind", tag="episode", kw_only=True):
@@ -149,7 +149,8 @@ def scalars(record: Record) -> dict[str, float]:
         else:
             items = [(name, value)]
         for key, item in items:
-            if isinstance(item, int | float) and key not in ("t", "step", "episode"):
+            number = isinstance(item, int | float | np.number) and math.isfinite(item)
+            if number and key not in ("t", "step", "episode"):
                 found[f"{prefix}/{key}"] = float(item)
     if isinstance(record, EpisodeRecord) and record.success < 0:
         del found["episode/success"]

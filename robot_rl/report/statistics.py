@@ -48,7 +48,7 @@ def clopper_pearson_interval(
     return low, high
 
 
-def t_interval(values: Sequence[float], level: float = LEVEL) -> tuple[float, float]:
+def t_interval(values: Sequence[float] | Array, level: float = LEVEL) -> tuple[float, float]:
     """Student's interval of a mean; needs two values or more, assumes them normal."""
     array = _values(values, least=2)
     freedom = len(array) - 1
@@ -72,7 +72,7 @@ def mean(values: Array) -> float:
 
 
 def bootstrap_interval(
-    values: Sequence[float],
+    values: Sequence[float] | Array,
     statistic: Statistic = mean,
     level: float = LEVEL,
     *,
@@ -110,7 +110,7 @@ def stratified_bootstrap_interval(
     return float(low), float(high)
 
 
-def moving_average(values: Sequence[float], window: int) -> Array:
+def moving_average(values: Sequence[float] | Array, window: int) -> Array:
     """(n,) mean of each value and the up to `window - 1` before it."""
     if window < 1:
         raise DataError(f"window {window}; valid: 1 or more")
@@ -134,7 +134,7 @@ def _check_counts(successes: int, trials: int, level: float) -> None:
         raise DataError(f"level {level}; valid: between 0 and 1")
 
 
-def _values(values: Sequence[float], least: int) -> Array:
+def _values(values: Sequence[float] | Array, least: int) -> Array:
     array = np.asarray(values, dtype=np.float64).reshape(-1)
     if len(array) < least or not np.isfinite(array).all():
         raise DataError(f"{array.tolist()}: valid are {least} or more finite values")

@@ -1,0 +1,187 @@
+"""A run as its report needs it: names, machine, metrics and videos, read from its folder alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError  # type: ignore[import-untyped]
+
+from robot_rl.errors import DataError
+from robot_rl.report.metrics import RunMetrics, read_metrics
+from robot_rl.report.records import ActorRecord, EpisodeRecord, EvalRecord, LearnerRecord
+from robot_rl.types import Array
+
+
+@dataclass(frozen=True, slots=True)
+class RunData:
+    """One run."""
+
+    path: Path
+    task: str
+    robot: str
+    agent: str
+    seed: int
+    steps: int
+    """Environment steps the run was asked for; 0 when not known."""
+    utd: float
+    """Update-to-data ratio it was asked for; 0 when not known."""
+    config_text: str
+    """config.yaml as it stands."""
+    machine: dict[str, str]
+    metrics: RunMetrics
+    """Without what a resumed session did again."""
+    videos: tuple[Path, ...]
+    """Newest first."""
+
+    @property
+    def judged(self) -> bool:
+        """False for an environment that never says whether an episode succeeded."""
+        metrics = self.metrics
+        verdicts = any(episode.success >= 0 for episode in metrics.episodes)
+        return verdicts or any(item.successes for item in metrics.evals)
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds of all sessions together."""
+        return max((record.t for record in self.metrics.all()), default=0.0)
+
+    @property
+    def step(self) -> int:
+        """Environment steps done."""
+        learner = self.metrics.learner[-1].step if self.metrics.learner else 0
+        return max(learner, sum(episode.steps for episode in self.metrics.episodes))
+
+    @property
+    def finished(self) -> bool:
+        done = any(event.done for event in self.metrics.events)
+        return done or (self.path / "finished").exists()
+
+
+def read_run(run_dir: Path) -> RunData:
+    """Reads a run's folder; DataError when it is no run or its files cannot be read."""
+    run_dir = Path(run_dir)
+    path = run_dir / "config.yaml"
+    if not path.is_file():
+        raise DataError(f"'{run_dir}' is no run (config.yaml is missing)")
+    try:
+        text = path.read_text()
+        config: Any = OmegaConf.to_container(OmegaConf.create(text), resolve=False)
+    except (OSError, UnicodeDecodeError, YAMLError, OmegaConfBaseException) as error:
+        raise DataError(f"{path}: {error}") from error
+    if not isinstance(config, dict):
+        raise DataError(f"{path}: not a mapping")
+    names = _names(config)
+    metrics = read_metrics(run_dir)
+    metrics.learner = learner_kept(metrics.learner)
+    metrics.evals = evals_kept(metrics.evals)
+    start = metrics.runs[-1] if metrics.runs else None
+    return RunData(
+        path=run_dir,
+        task=start.task if start else names["task"],
+        robot=start.robot if start else names["robot"],
+        agent=start.agent if start else names["agent"],
+        seed=start.seed if start else _number(config.get("seed")),
+        steps=start.steps if start else _number(config.get("steps")),
+        utd=start.utd if start else _utd(config),
+        config_text=text,
+        machine=_machine(run_dir / "run.json"),
+        metrics=metrics,
+        videos=_videos(run_dir),
+    )
+
+
+def learner_kept(records: Sequence[LearnerRecord]) -> list[LearnerRecord]:
+    """Without the updates that a session resumed from an earlier checkpoint did again."""
+    kept: list[LearnerRecord] = []
+    for record in records:
+        while kept and kept[-1].updates > record.updates:
+            kept.pop()
+        kept.append(record)
+    return kept
+
+
+def evals_kept(records: Sequence[EvalRecord]) -> list[EvalRecord]:
+    """The newest evaluation after each number of steps, in order of steps."""
+    newest = {record.step: record for record in records}
+    return [newest[step] for step in sorted(newest)]
+
+
+def episode_steps(episodes: Sequence[EpisodeRecord]) -> Array:
+    """(n,) environment steps of all actors at the end of each episode."""
+    return np.cumsum([episode.steps for episode in episodes], dtype=np.float64)
+
+
+def speeds(
+    times: Sequence[float], counts: Sequence[float], points: int = 120
+) -> tuple[Array, Array]:
+    """Times (s) and rates (1/s) of a growing count, over windows long enough to be smooth.
+
+    A window over which time or count goes back (a resumed session) is left out.
+    """
+    t, n = np.asarray(times, dtype=np.float64), np.asarray(counts, dtype=np.float64)
+    if len(t) < 2:
+        return np.empty(0), np.empty(0)
+    chosen = np.unique(np.linspace(0, len(t) - 1, min(points, len(t))).round().astype(int))
+    passed, gained = np.diff(t[chosen]), np.diff(n[chosen])
+    good = (passed > 0) & (gained >= 0)
+    return t[chosen][1:][good], gained[good] / passed[good]
+
+
+def stage_seconds(records: Sequence[LearnerRecord] | Sequence[ActorRecord]) -> dict[str, float]:
+    """Seconds in each stage over all sessions; the records count from each session's start."""
+    total: dict[str, float] = {}
+    last: Mapping[str, float | None] = {}
+    for record in records:
+        for name, value in record.seconds.items():
+            before = last.get(name) or 0.0
+            now = value or 0.0
+            total[name] = total.get(name, 0.0) + (now - before if now >= before else now)
+        last = record.seconds
+    return total
+
+
+def _names(config: Mapping[str, Any]) -> dict[str, str]:
+    choices = _inner(config, "choices")
+    names = {key: str(choices.get(key) or "") for key in ("task", "robot", "agent")}
+    if choices.get("env") == "gym":
+        names |= {"task": str(_inner(config, "env").get("id", "")), "robot": ""}
+    return names
+
+
+def _inner(config: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = config.get(key)
+    return value if isinstance(value, Mapping) else {}
+
+
+def _utd(config: Mapping[str, Any]) -> float:
+    return float(_number(_inner(_inner(config, "agent"), "replay").get("utd")))
+
+
+def _number(value: Any) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def _machine(path: Path) -> dict[str, str]:
+    try:
+        raw = msgspec.json.decode(path.read_bytes())
+    except (OSError, msgspec.MsgspecError):
+        return {}
+    if not isinstance(raw, dict):
+        return {}
+    flat: dict[str, str] = {}
+    for key, value in raw.items():
+        inner = value if isinstance(value, dict) else {key: value}
+        flat |= {str(name): str(item) for name, item in inner.items()}
+    return flat
+
+
+def _videos(run_dir: Path) -> tuple[Path, ...]:
+    found = [*run_dir.glob("*.mp4"), *run_dir.glob("video*/*.mp4")]
+    return tuple(sorted(found, key=lambda path: path.stat().st_mtime, reverse=True))
