@@ -148,10 +148,10 @@ class LogWriter:
                 f"'{header.actor}'; the log already has up to {last}"
             )
         if header.kind == ChunkKind.ENCODED:
-            _refuse_poison(codec.decode_lean(payload, header.count, self.spec), header)
+            _check_records(codec.decode_lean(payload, header.count, self.spec), header)
         else:
             records = np.frombuffer(payload, self._dtype)
-            _refuse_poison(records, header)
+            _check_records(records, header)
             if self.manifest.codec != "raw" and self.spec.image_keys:
                 payload = codec.encode(records, self.spec)
                 header = _describe(ChunkKind.ENCODED, header, payload)
@@ -253,9 +253,15 @@ def _describe(kind: ChunkKind, header: ChunkHeader, payload: bytes) -> ChunkHead
     )
 
 
-def _refuse_poison(records: Array, header: ChunkHeader) -> None:
+def _check_records(records: Array, header: ChunkHeader) -> None:
     if why := poisoned(records):
         raise PoisonedDataError(f"records of '{header.actor}' refused: {why}; valid: finite")
+    first, last = int(records["sequence"][0]), int(records["sequence"][-1])
+    if first != header.first_sequence or last - first != header.count - 1:
+        raise DataError(
+            f"records of '{header.actor}' have sequences {first} … {last}; the chunk's header says "
+            f"{header.count} from {header.first_sequence}"
+        )
 
 
 def _recover(segments: list[Path]) -> tuple[_State, str]:

@@ -19,7 +19,7 @@ from robot_rl.errors import ConfigError, DataError, PoisonedDataError, SpecError
 from robot_rl.specs import EnvSpec
 from robot_rl.types import Array, Batch
 from robot_rl.wire.chunk import ChunkHeader
-from robot_rl.wire.record import Kind, poisoned, record_dtype
+from robot_rl.wire.record import poisoned, record_dtype
 
 Pool = Literal["online", "demo"]
 END = 1 << 62
@@ -95,7 +95,7 @@ class Replay:
         ring.append(records, position=header.position, epoch=header.epoch)
         self.position = header.position + len(records)
         if self._applied:
-            self._amend_again(header, records)
+            self._amend_again(ring, header, records)
 
     def add_demos(self, records: Array) -> None:
         """Takes demonstrations: episodes one after the other, each from its START on."""
@@ -203,12 +203,11 @@ class Replay:
             self._applied.setdefault(amendment.key, []).append(amendment)
             self._apply(amendment)
 
-    def _amend_again(self, header: ChunkHeader, records: Array) -> None:
-        """An episode may be amended while it still runs: discard and trim hold for its rest."""
-        for episode in np.unique(records["episode"][records["kind"] == Kind.STEP]):
+    def _amend_again(self, ring: Ring, header: ChunkHeader, records: Array) -> None:
+        """Amendments of an episode that still runs hold for its new rows."""
+        for episode in np.unique(records["episode"]):
             for amendment in self._applied.get((header.actor, header.epoch, int(episode)), []):
-                if amendment.action != "relabel":
-                    self._apply(amendment)
+                ring.amend(amendment, since=ring.head - len(records))
 
     def _apply(self, amendment: Amendment) -> None:
         ring = self._actors.get(amendment.actor)

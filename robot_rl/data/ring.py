@@ -139,10 +139,13 @@ class Ring:
             self.steps.drop_below(oldest + 1)
             self.human.drop_below(oldest + 1)
 
-    def amend(self, amendment: Amendment) -> None:
-        """Applies an amendment to the rows of its episode that are in the ring."""
+    def amend(self, amendment: Amendment, since: int = 0) -> None:
+        """Applies an amendment to its episode's rows that are in the ring, from count `since` on.
+
+        An episode may be amended while it still runs, so its later rows are amended on arrival.
+        """
         columns = self._store.columns
-        counts = np.arange(max(0, self.head - self.rows), self.head)
+        counts = np.arange(max(since, self.head - self.rows), self.head)
         rows = self.row(counts)
         mine = columns["episode"][rows] == amendment.episode
         mine &= columns["epoch"][rows] == amendment.epoch
@@ -161,17 +164,18 @@ class Ring:
         columns["reward"][rows] = episode.reward
         columns["mask"][rows] = 1 - episode.terminated.astype(np.float32)
         columns["success"][rows] = episode.success
-        self._unlink(rows, episode)
+        self._relink(rows, episode)
         self.steps.remove(counts[was_kept & ~episode.keep])
         self.human.remove(counts[was_kept & ~episode.keep])
 
-    def _unlink(self, rows: Array, episode: EpisodeColumns) -> None:
+    def _relink(self, rows: Array, episode: EpisodeColumns) -> None:
         """No return is summed and no history reaches across what was cut out of an episode."""
         columns = self._store.columns
-        columns["prev"][rows[~episode.keep]] = -1
-        following = columns["next"][rows]
-        gone = (following >= 0) & ~columns["keep"][following]
-        columns["next"][rows[gone | episode.terminated]] = -1
+        before = columns["prev"][rows]
+        columns["next"][before[before >= 0]] = -1
+        before[~episode.keep] = columns["prev"][rows[~episode.keep]] = -1
+        goes_on = (before >= 0) & (columns["mask"][before] > 0)
+        columns["next"][before[goes_on]] = rows[goes_on]
 
     def window(self, counts: Fifo, upper: int, history: int) -> tuple[int, int]:
         """The slice of `counts.view` that a sample at log position `upper` may use.
