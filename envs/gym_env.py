@@ -177,7 +177,7 @@ def _make(
             id,
             max_episode_steps=max_steps,
             disable_env_checker=True,
-            render_mode=render_mode,
+            **({"render_mode": render_mode} if render_mode else {}),
             **kwargs,
         )
     except (gymnasium.error.Error, ImportError, TypeError) as error:

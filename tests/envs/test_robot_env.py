@@ -72,7 +72,7 @@ def test_driving_into_the_table_executes_less_than_proposed() -> None:
     env = RobotEnv(make(), PickCube(cube_x=(0.58, 0.58), cube_y=(0.1, 0.1)))
     env.reset(seed=0)
     for _ in range(25):
-        obs, *_, info = env.step(DOWN)
+        *_, info = env.step(DOWN)
     assert info["executed"][2] < 0.1
     assert abs(info["executed"][:2]).max() < 0.2
     assert info["limiting_stage"] is not LimitStage.NONE
@@ -178,7 +178,7 @@ def test_images_leave_the_privileged_features_out() -> None:
     features = ("goal", 3)
     assert features in both.data_spec.state_layout
     assert features not in images.data_spec.state_layout
-    obs, info = images.reset(seed=0)
+    obs, _ = images.reset(seed=0)
     assert obs["eye"].dtype == np.uint8
     assert obs["eye"].max() == 0
     obs, *_ = images.step(np.zeros(7, np.float32))

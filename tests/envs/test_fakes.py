@@ -1,0 +1,80 @@
+"""The fakes check what they are given, as a real part would."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from envs.robot_env import RobotEnv
+from envs.tasks.pick_cube import PickCube
+from robot_rl.errors import PoisonedDataError, RobotFault, SpecError
+from robot_rl.interfaces import Clock, Robot, World
+from robot_rl.testing.fakes import FakeRobot, FakeWorld, fake_bundle
+from robot_rl.types import Command, Scene
+
+
+def connected() -> FakeRobot:
+    robot = FakeRobot()
+    robot.connect()
+    return robot
+
+
+def test_they_are_what_they_stand_for() -> None:
+    robot = FakeRobot()
+    assert isinstance(robot, Robot)
+    assert isinstance(robot.clock, Clock)
+    assert isinstance(FakeWorld(), World)
+
+
+def test_the_setpoint_runs_at_its_speed() -> None:
+    robot = connected()
+    state = robot.read()
+    goal = state.pose.copy()
+    goal[0, 0] += 0.2
+    robot.command(Command(goal, state.gripper_width, state.stamp_ns))
+    robot.clock.sleep_until(100_000_000)
+    assert robot.read().setpoint[0, 0] - state.pose[0, 0] == pytest.approx(0.05)
+    assert robot.read().twist[0, 0] == pytest.approx(0.5)
+
+
+def test_bad_commands_are_refused() -> None:
+    robot = connected()
+    state = robot.read()
+    with pytest.raises(SpecError, match="shape"):
+        robot.command(Command(state.pose[0], state.gripper_width, 0))
+    with pytest.raises(PoisonedDataError):
+        robot.command(Command(state.pose * np.nan, state.gripper_width, 0))
+    with pytest.raises(SpecError, match="length"):
+        robot.command(Command(state.pose * 2, state.gripper_width, 0))
+    with pytest.raises(SpecError, match="future"):
+        robot.command(Command(state.pose, state.gripper_width, 5))
+    robot.fail("reflex")
+    with pytest.raises(RobotFault, match="reflex"):
+        robot.command(Command(state.pose, state.gripper_width, 0))
+    with pytest.raises(RobotFault, match="connect"):
+        FakeRobot().read()
+
+
+def test_the_world_knows_its_scene() -> None:
+    world = FakeWorld()
+    with pytest.raises(SpecError, match="build"):
+        world.object_pose("cube")
+    world.build(Scene("", objects=("cube",), joints=("slide",)))
+    with pytest.raises(SpecError, match="did you mean 'cube'"):
+        world.object_pose("cub")
+    with pytest.raises(SpecError, match="shape"):
+        world.set_object_pose("cube", np.zeros(3))
+    world.set_joint_position("slide", 0.1)
+    assert world.joint_position("slide") == 0.1
+    with pytest.raises(SpecError, match="already built"):
+        world.build(Scene(""))
+
+
+def test_a_closing_gripper_carries_what_is_beside_it() -> None:
+    env = RobotEnv(fake_bundle(), PickCube())
+    env.reset(seed=0)
+    for _ in range(40):
+        *_, terminated, _, info = env.step(env.expert_action())
+        if terminated:
+            break
+    assert info["success"] == 1
