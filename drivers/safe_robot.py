@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from math import exp
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from drivers.limits import Limits
 from drivers.safety import (
+    Quaternion,
+    Vector3,
     check_command,
     check_force_bound,
-    check_poses,
     clamp_orientation,
     clamp_position,
-    joint_fault,
     joint_headroom,
 )
 from drivers.setpoint import SetpointLimiter
+from drivers.watch import StateWatch
 from robot_rl.errors import PoisonedDataError, RobotFault, SafetyError
 from robot_rl.interfaces import Capability, Clock, Robot
 from robot_rl.types import Array, Command, LimitStage, RobotState
@@ -64,6 +64,7 @@ class SafeRobot:
         self._stream_resets = stream_resets
         self._rearm_on_reset = rearm_on_reset
         self._self_ticking = self_ticking
+        self._boot_id = 0
         self._registered = False
         self._arms = [
             SetpointLimiter(limits, inner.gains, PERIOD_NS / 1e9) for _ in range(inner.n_arms)
@@ -74,8 +75,7 @@ class SafeRobot:
         self._following = False
         self._suspended = True
         self._command_ns = 0
-        self._force = 0.0
-        self._force_share = 1.0 - exp(-PERIOD_NS / 1e9 / limits.force_filter)
+        self._watch = StateWatch(limits, PERIOD_NS / 1e9)
         self._gripper = np.zeros(inner.n_arms)
 
     @property
@@ -142,30 +142,37 @@ class SafeRobot:
         if not 0 <= now - command.stamp_ns <= self._limits.stale_after_ns:
             self._asked = LimitStage.STALE
             return
-        self._asked = self._set_goals(command.pose)
+        self._asked = LimitStage.NONE
+        for arm, pose in zip(self._arms, command.pose.tolist(), strict=True):
+            position, quat, stage = self._clamped(pose)
+            arm.follow(position, quat)
+            self._asked = max(self._asked, stage)
         self._gripper = np.clip(command.gripper, *self.gripper_range)
         self._command_ns = now
         self._following = True
 
     def move_to(self, pose: Array, gripper: Array | None = None) -> None:
         """Rests at `pose`; SafetyError outside the workspace, RobotFault when it is not reached."""
-        if self._fault and self._rearm_on_reset:
-            self.rearm()
+        if self._rearm_on_reset and self._connected:
+            self._fault = ""
         self._require_ready()
-        check_poses(pose, self.n_arms, "move_to")
-        if self._set_goals(pose) is not LimitStage.NONE:
-            self._seed()
+        check_command(Command(pose, self._gripper if gripper is None else gripper, 0), self.n_arms)
+        goals = [self._clamped(row) for row in pose.tolist()]
+        if any(stage is not LimitStage.NONE for _, _, stage in goals):
             raise SafetyError(
                 f"move_to {np.round(pose, 4).tolist()} is outside the workspace; valid: "
                 f"{self._limits.workspace_low} … {self._limits.workspace_high}, at most "
                 f"{self._limits.max_rotation} rad from {self._limits.orientation}"
             )
+        self._suspended = True
+        try:
+            if not self._stream_resets:
+                self._inner.move_to(pose, gripper)
+        finally:
+            self._seed()
         if self._stream_resets:
             self._stream(pose, gripper)
-        else:
-            self._suspended = True
-            self._inner.move_to(pose, gripper)
-        self._seed()
+            self._seed()
 
     def stop(self) -> None:
         """Brakes the setpoint to rest and drops every goal."""
@@ -177,8 +184,8 @@ class SafeRobot:
     def rearm(self) -> None:
         """Clears a latched fault, by a person's decision only; holds where the arm is."""
         self._require_connection()
-        self._fault = ""
         self._seed()
+        self._fault = ""
 
     def close(self) -> None:
         if self._connected:
@@ -191,7 +198,9 @@ class SafeRobot:
         if self._suspended or self._fault:
             return
         state = self._inner.read()
-        if reason := self._trip(state):
+        if state.boot_id != self._boot_id:
+            self._seed()
+        if reason := self._watch.reason(state):
             self._latch(reason)
             return
         if self._following:
@@ -216,15 +225,13 @@ class SafeRobot:
         ]
         self._inner.command(Command(np.array(poses), self._gripper, state.stamp_ns))
 
-    def _set_goals(self, poses: Array) -> LimitStage:
-        stage = LimitStage.NONE
-        for arm, pose in zip(self._arms, poses.tolist(), strict=True):
-            position = clamp_position((pose[0], pose[1], pose[2]), self._limits)
-            quat = clamp_orientation((pose[3], pose[4], pose[5], pose[6]), self._limits)
-            if max(abs(a - b) for a, b in zip((*position, *quat), pose, strict=True)) > 1e-9:
-                stage = LimitStage.WORKSPACE
-            arm.follow(position, quat)
-        return stage
+    def _clamped(self, pose: Sequence[float]) -> tuple[Vector3, Quaternion, LimitStage]:
+        """A goal (7,) held inside the workspace, and whether that changed it."""
+        x, y, z, qw, qx, qy, qz = pose
+        position = clamp_position((x, y, z), self._limits)
+        quat = clamp_orientation((qw, qx, qy, qz), self._limits)
+        same = position == (x, y, z) and quat == (qw, qx, qy, qz)
+        return position, quat, LimitStage.NONE if same else LimitStage.WORKSPACE
 
     def _stage(self) -> LimitStage:
         if self._fault:
@@ -232,20 +239,6 @@ class SafeRobot:
         if self._asked is not LimitStage.NONE or not self._following:
             return self._asked
         return min((s for arm in self._arms if (s := arm.stage)), default=LimitStage.NONE)
-
-    def _trip(self, state: RobotState) -> str:
-        """Why the measured state must stop the robot; empty when it need not."""
-        if state.fault:
-            return state.fault
-        limits = self._limits
-        for q, dq in zip(state.q.tolist(), state.dq.tolist(), strict=True):
-            if reason := joint_fault(q, dq, limits):
-                return reason
-        force = max((w[0] ** 2 + w[1] ** 2 + w[2] ** 2) ** 0.5 for w in state.wrench.tolist())
-        self._force += self._force_share * (force - self._force)
-        if not self._force <= limits.force_trip:
-            return f"contact force {self._force:.1f} N exceeds {limits.force_trip:.1f} N"
-        return ""
 
     def _latch(self, reason: str) -> None:
         self._fault = reason
@@ -255,16 +248,20 @@ class SafeRobot:
     def _seed(self) -> None:
         """Holds the inner robot's setpoint, at rest; RobotFault when it is outside the limits."""
         state = self._inner.read()
+        self._boot_id = state.boot_id
         for arm, pose in zip(self._arms, state.setpoint.tolist(), strict=True):
             arm.seed(pose)
         self._gripper = np.clip(state.gripper_setpoint, *self.gripper_range)
         self._asked = LimitStage.NONE
         self._following = False
         self._suspended = False
-        self._force = 0.0
+        self._watch.reset()
 
     def _stream(self, pose: Array, gripper: Array | None) -> None:
         """Drives to `pose` through the limiter and waits until the arm rests there."""
+        for arm, goal in zip(self._arms, pose.tolist(), strict=True):
+            position, quat, _ = self._clamped(goal)
+            arm.follow(position, quat)
         if gripper is not None:
             self._gripper = np.clip(gripper, *self.gripper_range)
         deadline = self.clock.now_ns() + 20_000_000_000

@@ -78,5 +78,5 @@ def violations(poses: Array, dt: float, limits: MotionLimits, tolerance: float =
     turns = quat_multiply(poses[:, 3:], quat_conjugate(np.asarray(limits.orientation)))
     angle = float(np.linalg.norm(rotvec_from_quat(turns), axis=1).max())
     if not angle <= limits.max_rotation + tolerance:
-        lines.append(f"turned {angle:.4g} rad from {limits.orientation}, at most {limits.max_rotation}")
+        lines.append(f"turned {angle:.4g} rad off the centre, at most {limits.max_rotation:.4g}")
     return lines
