@@ -95,7 +95,7 @@ class EnvSpec:
             raw["observation"] = [_with_bounds(array) for array in raw["observation"]]
             raw["action"] = _with_bounds(raw["action"])
             return msgspec.convert(raw, cls)
-        except (msgspec.MsgspecError, KeyError, TypeError) as error:
+        except (msgspec.MsgspecError, KeyError, TypeError, ValueError, RecursionError) as error:
             raise SpecError(f"not an environment specification: {error}") from error
 
     def sha256(self) -> str:

@@ -136,7 +136,7 @@ class Intake:
             return books
         self.syncer.clear()
         if self.syncer.error is not None:
-            raise self.syncer.error
+            raise DataError(f"the log cannot be synced: {self.syncer.error}")
         done = self.syncer.durable
         while self._waiting and self._waiting[0][0] <= done:
             _, book, sequence = self._waiting.popleft()
@@ -149,7 +149,10 @@ class Intake:
         """Syncs what was appended and closes the log."""
         if self.syncer is not None:
             self.syncer.close()
-        self._log.close()
+        try:
+            self._log.close()
+        except OSError as error:
+            raise DataError(f"the log cannot be synced: {error}") from error
 
     def _sync(self) -> None:
         """Runs in the syncer's thread; the loop may change to a new segment meanwhile."""

@@ -92,6 +92,8 @@ class IOProcess:
     def turn(self) -> bool:
         """One round: spool what the ring has, then talk. True if anything moved."""
         now = time.monotonic()
+        if self.syncer.error is not None:
+            raise DataError(f"{self.config.spool_dir} cannot be synced: {self.syncer.error}")
         moved = self.drain(now)
         self.uplink.ring_depth = self.ring.depth if self.ring is not None else 0
         moved = self.uplink.pump() or moved
@@ -149,7 +151,8 @@ class IOProcess:
     def close(self) -> None:
         """Syncs and frees everything."""
         done = self.uplink.idle and self.uplink.handshakes > 0 and self.uplink.welcomed
-        self.mailbox.say(LinkStatus.ENDED)
+        if self.mailbox.state.status != LinkStatus.REFUSED:
+            self.mailbox.say(LinkStatus.ENDED)
         self.uplink.close()
         self.syncer.close()
         self.spool.close(acknowledged=done)

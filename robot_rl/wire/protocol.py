@@ -11,6 +11,7 @@ ingest -> both: Refusal
 
 from __future__ import annotations
 
+import math
 from enum import IntEnum
 from typing import TypeAlias
 
@@ -25,6 +26,8 @@ UNLIMITED = 1 << 62
 """Steps granted where no ratio is enforced."""
 MAX_FRAME = 64 << 20
 """Bytes of one frame; every socket refuses more before it allocates."""
+MAX_RECORD = MAX_FRAME
+"""Bytes of one record, counted generously."""
 PART_BYTES = 4 << 20
 """Bytes of weights in one message."""
 
@@ -230,7 +233,7 @@ def decode(head: bytes) -> Message:
     """Reads a head frame; raises WireError on anything else."""
     try:
         return _DECODER.decode(head)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise WireError(f"not a message of protocol {PROTOCOL}: {error}") from error
 
 
@@ -261,6 +264,7 @@ def check_hello(message: Hello, spec: EnvSpec | None) -> EnvSpec:
         )
     check_actor(message.actor)
     theirs = EnvSpec.from_json(message.spec)
+    _check_size(theirs)
     if theirs.sha256() != message.schema:
         raise HandshakeError(f"actor '{message.actor}': the spec does not match its SHA-256")
     if spec is not None and theirs.sha256() != spec.sha256():
@@ -270,3 +274,16 @@ def check_hello(message: Hello, spec: EnvSpec | None) -> EnvSpec:
             f"(this run != the actor): {lines}"
         )
     return theirs
+
+
+def _check_size(spec: EnvSpec) -> None:
+    """Before anything is allocated for it: a spec whose records cannot be."""
+    if len(spec.action.shape) != 1 or not 0 <= spec.command_dim <= MAX_RECORD:
+        raise HandshakeError(
+            f"action shape {list(spec.action.shape)}, command_dim {spec.command_dim}; "
+            "valid: one axis, and 0 or more"
+        )
+    arrays = [spec.action, spec.action, spec.action, *spec.observation]
+    size = 8 * (spec.command_dim + sum(math.prod(array.shape) for array in arrays))
+    if size > MAX_RECORD:
+        raise HandshakeError(f"records of about {size} bytes; at most {MAX_RECORD}")

@@ -32,6 +32,8 @@ _MAGIC = b"RRLSPOOL"
 SEGMENT_BYTES = 64 << 20
 SMALL_SEGMENT = 1 << 20
 """An acknowledged segment below this size is written on, not replaced."""
+PARTS = 4
+"""A spool's bound is cut into at least so many segments, so that acknowledging makes room."""
 
 
 class Life(msgspec.Struct, frozen=True):
@@ -128,7 +130,7 @@ class Spool:
     def append(self, header: ChunkHeader, payload: bytes) -> None:
         """Commits a chunk; raises OSError when the disk cannot take it (nothing is kept then)."""
         segment = self.segments[-1]
-        if segment.size > SEGMENT_BYTES:
+        if segment.size > min(SEGMENT_BYTES, self.max_bytes // PARTS):
             segment = self._rotate(segment.life, segment.next_sequence)
         if segment.empty:
             segment.first_sequence = header.first_sequence
@@ -193,7 +195,8 @@ class Spool:
             return
         last = self.segments[-1]
         done = last.life.epoch == epoch and last.next_sequence <= next_sequence
-        if done and last.size > SMALL_SEGMENT and len(self.segments) == 1:
+        small = min(SMALL_SEGMENT, self.max_bytes // PARTS)
+        if done and last.size > small and len(self.segments) == 1:
             self._rotate(last.life, last.next_sequence)
             self._drop(last)
 

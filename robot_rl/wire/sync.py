@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from types import TracebackType
 
 
 class Syncer:
@@ -64,7 +63,7 @@ class Syncer:
             return  # the reader has a byte to see already
 
     def close(self) -> None:
-        """A last sync, then the thread ends; raises what the disk said."""
+        """A last sync, then the thread ends; look at `error` afterwards."""
         if self._thread.is_alive():
             self._stop.set()
             self._wake.set()
@@ -72,16 +71,3 @@ class Syncer:
             self._once()
             os.close(self.descriptor)
             os.close(self._write)
-        if self.error is not None:
-            raise self.error
-
-    def __enter__(self) -> Syncer:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
