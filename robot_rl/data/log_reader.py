@@ -131,30 +131,27 @@ class LogReader:
         return np.frombuffer(payload, self._dtype)
 
     def _next_raw(self) -> tuple[ChunkHeader, memoryview] | None:
-        if self._handle < 0 and not self._open(self.path / segment_name(0)):
-            return None
-        found = self._parse()
-        if found is not None:
+        if self._handle >= 0 and (found := self._parse()) is not None:
             return found
-        following = self.path / segment_name(self._read)
-        if following == self._file or not following.exists():
+        later = [f for f in list_segments(self.path) if first_position(f) >= self._read]
+        if not later or later[0] == self._file:
             return None
-        found = self._parse()  # the writer may have finished the segment after the first look
-        if found is not None:
-            return found
-        if self._offset != os.fstat(self._handle).st_size:
+        if self._handle >= 0 and (found := self._parse()) is not None:
+            return found  # the writer finished this segment after the first look
+        if self._handle >= 0 and self._offset != os.fstat(self._handle).st_size:
             raise DataError(f"{self._file} at byte {self._offset}: cut off, yet the log goes on")
-        self._open(following)
+        if first_position(later[0]) != self._read:
+            raise DataError(
+                f"{self.path}: {segment_name(self._read)} is missing, the next is there"
+            )
+        self._open(later[0])
         return self._parse()
 
-    def _open(self, file: Path) -> bool:
-        if not file.exists():
-            return False
+    def _open(self, file: Path) -> None:
         self.close()
         self._file, self._offset = file, 0
         self._block, self._block_start = memoryview(b""), 0
         self._handle = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
-        return True
 
     def _parse(self) -> tuple[ChunkHeader, memoryview] | None:
         """The chunk at the offset, from the block read ahead where it is whole in there."""

@@ -6,7 +6,7 @@ Only whole chunks count. Nothing that was once good is ever rewritten, cut off o
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,8 @@ from robot_rl.data.manifest import (
     sync_folder,
     write_manifest,
 )
-from robot_rl.data.segments import check_segment, list_segments, segment_name, walk
+from robot_rl.data.recover import LogState, recover
+from robot_rl.data.segments import first_position, list_segments, segment_name
 from robot_rl.errors import DataError, PoisonedDataError, RobotRLError
 from robot_rl.specs import EnvSpec
 from robot_rl.types import Array
@@ -34,14 +35,6 @@ SEGMENT_BYTES = 256 << 20
 LOCK = "writer.lock"
 
 
-@dataclass(slots=True)
-class _State:
-    """What a walk over the log's chunks finds out."""
-
-    position: int
-    sequences: dict[tuple[str, int], int]
-
-
 class LogWriter:
     """The one writer of a log.
 
@@ -51,7 +44,7 @@ class LogWriter:
     """
 
     def __init__(
-        self, path: Path, manifest: Manifest, lock: FileLock, state: _State, segment: Path
+        self, path: Path, manifest: Manifest, lock: FileLock, state: LogState, segment: Path
     ) -> None:
         """Use `create` or `open`."""
         self.path, self.manifest = path, manifest
@@ -63,7 +56,7 @@ class LogWriter:
         self._segment = segment
         self._file = os.open(segment, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
         self._size = os.fstat(self._file).st_size
-        self._first = int(segment.name.split(".")[0])
+        self._first = first_position(segment)
         sync_folder(path)
 
     @classmethod
@@ -86,7 +79,7 @@ class LogWriter:
             lock.release()
             raise DataError(f"{path} exists and is not empty; valid: a new or empty folder")
         write_manifest(path, manifest)
-        return cls(path, manifest, lock, _State(0, {}), path / segment_name(0))
+        return cls(path, manifest, lock, LogState(0, {}), path / segment_name(0))
 
     @classmethod
     def open(cls, path: Path | str, spec: EnvSpec) -> LogWriter:
@@ -101,7 +94,7 @@ class LogWriter:
         lock = FileLock(path / LOCK, f"dataset {path}")
         try:
             segments = list_segments(path)
-            state, torn = _recover(segments)
+            state, torn = recover(segments)
             last = segments[-1] if segments else path / segment_name(0)
             writer = cls(path, manifest, lock, state, last)
         except (RobotRLError, OSError):
@@ -262,45 +255,3 @@ def _check_records(records: Array, header: ChunkHeader) -> None:
             f"records of '{header.actor}' have sequences {first} … {last}; the chunk's header says "
             f"{header.count} from {header.first_sequence}"
         )
-
-
-def _recover(segments: list[Path]) -> tuple[_State, str]:
-    """Walks the log, checks the last segment whole, and moves a torn tail aside."""
-    state = _State(0, {})
-    for number, file in enumerate(segments):
-        last = number == len(segments) - 1
-        tail = check_segment(file) if last else None
-        end = 0
-        for entry in tail.entries if tail else walk(file):
-            header, end = entry.header, entry.end
-            if header.position != state.position:
-                raise DataError(
-                    f"{file} at byte {entry.offset}: position {header.position}; "
-                    f"{state.position} records come before it"
-                )
-            if header.kind != ChunkKind.AMEND:
-                key = header.actor, header.epoch
-                state.sequences[key] = header.first_sequence + header.count - 1
-                state.position += header.count
-        if tail is None and end != file.stat().st_size:
-            raise DataError(f"{file} at byte {end}: the chunk is cut off, yet the log goes on")
-        if tail and tail.problem:
-            return state, _move_aside(file, tail.good_bytes, tail.problem)
-    return state, ""
-
-
-def _move_aside(file: Path, good_bytes: int, problem: str) -> str:
-    """Copies what lies behind the last good chunk into a new file, then cuts it off."""
-    number = 0
-    while (aside := file.with_name(f"{file.name}.{good_bytes}-{number}.torn")).exists():
-        number += 1
-    with file.open("r+b") as source:
-        source.seek(good_bytes)
-        with aside.open("xb") as target:
-            target.write(source.read())
-            target.flush()
-            os.fsync(target.fileno())
-        source.truncate(good_bytes)
-        source.flush()
-        os.fsync(source.fileno())
-    return f"{problem}; the bytes behind it lie in {aside}"

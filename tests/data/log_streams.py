@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from robot_rl.data.log_reader import LogReader
+from robot_rl.data.log_writer import LogWriter
 from robot_rl.specs import ArraySpec, EnvSpec
 from robot_rl.types import Source
 from robot_rl.wire.chunk import ChunkHeader, ChunkKind, make_header
@@ -108,3 +111,19 @@ def _actor_rows(
         if not end and rng.random() < 0.5:
             epoch, sequence = epoch + 1, 0
     return rows
+
+
+def rows_of(reader: LogReader) -> np.ndarray:
+    return np.concatenate([chunk.records for chunk in reader.chunks()])
+
+
+def write_log(path: Path, episodes: int, **options: object) -> np.ndarray:
+    """A log of `episodes` episodes of actor "a", one chunk each; gives all its records."""
+    blocks, sequence = [], 0
+    with LogWriter.create(path, SPEC, **options) as log:
+        for number in range(episodes):
+            block = episode(5, number=number, sequence=sequence)
+            log.append_records(block, "a", 1)
+            sequence += len(block)
+            blocks.append(block)
+    return np.concatenate(blocks)
