@@ -19,10 +19,12 @@ import numpy as np
 from robot_rl.report.scales import Axis, ends, thin, ticks
 from robot_rl.types import Array
 
-CHARACTER = 6.7
+CHARACTER = 7.3
 """Width of a tick label's character, px at 12 px."""
 MAX_HOVER = 100
 COLOURS = 6
+MARGIN = 16
+"""Of a file of its own, px."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +59,17 @@ class Chart:
         """SVG text, px; `standalone` adds the style sheet and the background of a file."""
         frame = _Frame.around(self, width, height)
         summary = f"{self.title}: {self.y.label} against {self.x.label}"
-        space = 'xmlns="http://www.w3.org/2000/svg" ' if standalone else ""
+        space, box = "", f"0 0 {width} {height}"
+        if standalone:
+            space = 'xmlns="http://www.w3.org/2000/svg" '
+            box = f"{-MARGIN} {-MARGIN} {width + 2 * MARGIN} {height + 2 * MARGIN}"
         parts = [
-            f'<svg {space}class="chart" role="img" viewBox="0 0 {width} {height}" '
-            f'aria-label="{escape(summary)}">'
+            f'<svg {space}class="chart" role="img" viewBox="{box}" aria-label="{escape(summary)}">'
         ]
         if standalone:
             parts.append(f"<style>{stylesheet()}</style>")
-            parts.append('<rect width="100%" height="100%" style="fill: var(--surface)"/>')
+            corner = f'x="{-MARGIN}" y="{-MARGIN}" width="100%" height="100%"'
+            parts.append(f'<rect {corner} style="fill: var(--surface)"/>')
         parts += frame.axes()
         for series in self.series:
             parts += frame.band(series)
@@ -106,7 +111,7 @@ class _Frame:
             height,
             left,
             66.0 if named else 46.0,
-            ticks(x_low, x_high, max(3, width // 110)),
+            ticks(x_low, x_high, max(3, width // 90)),
             y_ticks,
             (x_low, x_high),
             (y_low, y_high),

@@ -161,7 +161,7 @@ def _parts(groups: Sequence[Group], chart: Chart | None) -> list[str]:
     runs = [run for group in groups for run in group.runs]
     sentence = "; ".join(f"{group.label}: {_final_text(group)}" for group in groups)
     return [
-        html.header("Comparison of runs", [f"{len(runs)} runs", f"{len(groups)} groups"], sentence),
+        html.header("Comparison of runs", [f"{len(runs)} runs"], sentence),
         html.hero(chart),
         "<h2>Groups</h2>",
         f'<div class="card">{html.table(GROUP_COLUMNS, [_group_row(g) for g in groups])}</div>',

@@ -46,14 +46,14 @@ def header(title: str, facts: Sequence[str], verdict: str) -> str:
     line = " · ".join(escape(fact) for fact in facts if fact)
     return (
         f'<h1>{escape(title)}</h1>\n<p class="facts">{line}</p>\n'
-        f'<p class="verdict">{escape(verdict)}</p>'
+        f'<p class="verdict">{_tight(verdict)}</p>'
     )
 
 
 def tiles(items: Sequence[Tile]) -> str:
     cells = [
-        f'<div class="card tile"><b class="{item.mark}">{escape(item.value)}</b>'
-        f"<span>{escape(item.label)}</span></div>"
+        f'<div class="card tile"><b class="{item.mark}">{_tight(item.value)}</b>'
+        f"<span>{_tight(item.label)}</span></div>"
         for item in items
     ]
     return f'<div class="tiles">{"".join(cells)}</div>' if cells else ""
@@ -144,3 +144,8 @@ def video(path: Path, page: Path) -> str:
         f'<video controls muted loop playsinline preload="auto" aria-label="{name}" '
         f'src="data:video/mp4;base64,{data}"></video><p class="note">{name}</p>'
     )
+
+
+def _tight(text: str) -> str:
+    """Escaped, and no line break between a number and its percent sign."""
+    return escape(text).replace(" %", "&nbsp;%")

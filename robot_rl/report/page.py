@@ -63,7 +63,8 @@ def _tiles(run: RunData) -> list[html.Tile]:
         rate = last.successes / last.episodes
         mark = "good" if rate >= GOOD else "bad" if rate < 0.5 else ""
         found.append(html.Tile(percent(rate), "success, last evaluation", mark))
-        if whole := pooled(metrics.evals, run.steps):
+        whole = pooled(metrics.evals, run.steps)
+        if whole and whole.last > whole.first:
             label = f"success, {whole.first:,} to {whole.last:,} steps"
             found.append(html.Tile(f"{100 * whole.rate:.1f} %", label))
         good = first_good(metrics.evals)

@@ -119,18 +119,19 @@ def episode_steps(episodes: Sequence[EpisodeRecord]) -> Array:
 
 
 def speeds(
-    times: Sequence[float], counts: Sequence[float], points: int = 120
+    times: Sequence[float], counts: Sequence[float], points: int = 80
 ) -> tuple[Array, Array]:
-    """Times (s) and rates (1/s) of a growing count, over windows long enough to be smooth.
+    """Times (s) and rates (1/s) of a growing count, over `points` windows of equal time or fewer.
 
-    A window over which time or count goes back (a resumed session) is left out.
+    A window over which the count goes back (a resumed session) is left out.
     """
     t, n = np.asarray(times, dtype=np.float64), np.asarray(counts, dtype=np.float64)
-    if len(t) < 2:
+    if len(t) < 2 or t[-1] <= t[0]:
         return np.empty(0), np.empty(0)
-    chosen = np.unique(np.linspace(0, len(t) - 1, min(points, len(t))).round().astype(int))
+    at = np.searchsorted(t, np.linspace(t[0], t[-1], points + 1))
+    chosen = np.unique(np.minimum(at, len(t) - 1))
     passed, gained = np.diff(t[chosen]), np.diff(n[chosen])
-    good = (passed > 0) & (gained >= 0)
+    good = (passed >= (t[-1] - t[0]) / (2 * points)) & (gained >= 0)
     return t[chosen][1:][good], gained[good] / passed[good]
 
 

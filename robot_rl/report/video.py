@@ -78,7 +78,7 @@ def _checked(frames: Iterable[Array]) -> Iterator[Array]:
 
 
 def overlay(image: Array, text: str, success: bool | None = None) -> Array:
-    """A copy of an RGB frame with a caption along its lower edge and, if given, the verdict."""
+    """A copy of an RGB frame with a caption along its upper edge and, if given, the verdict."""
     height, width = image.shape[:2]
     factor = -(-MIN_HEIGHT // height) if height < MIN_HEIGHT else 1
     size = (width * factor, height * factor)
@@ -86,12 +86,12 @@ def overlay(image: Array, text: str, success: bool | None = None) -> Array:
     height, width = frame.shape[:2]
     scale = height / 600
     band = max(18, round(44 * scale))
-    frame[-band:] = (frame[-band:] * 0.35).astype(np.uint8)
-    _write(frame, text, (round(12 * scale) + 2, height - band // 3), scale, WHITE)
+    frame[:band] = (frame[:band] * 0.35).astype(np.uint8)
+    _write(frame, text, (round(12 * scale) + 2, band - band // 3), scale, WHITE)
     if success is not None:
         word, colour = ("success", GREEN) if success else ("failure", RED)
         (length, _), _ = cv2.getTextSize(word, cv2.FONT_HERSHEY_SIMPLEX, max(scale, 0.4), 1)
-        _write(frame, word, (width - length - 8, height - band // 3), scale, colour)
+        _write(frame, word, (width - length - 8, band - band // 3), scale, colour)
     return frame
 
 

@@ -57,6 +57,7 @@ class RunView:
     warnings: deque[str] = field(default_factory=lambda: deque(maxlen=3))
     message: str = ""
     """The newest event that is no warning."""
+    _finished_steps: int = 0
     _progress: deque[tuple[float, int]] = field(default_factory=lambda: deque([(0.0, 0)]))
 
     @property
@@ -128,7 +129,8 @@ class RunView:
             self.recent_return.append(record.episode_return)
         if self.phase == "starting":
             self.phase = "collecting"
-        self._advance(record.t, record.step)
+        self._finished_steps += record.steps
+        self._advance(record.t, self._finished_steps)
 
     def _learner(self, record: LearnerRecord) -> None:
         self.updates, self.updates_per_s = record.updates, record.updates_per_s
@@ -165,6 +167,7 @@ class RunWatcher:
 
     def __init__(self, run_dir: Path) -> None:
         self._tail = MetricsTail(run_dir)
+        self._finished = Path(run_dir) / "finished"
         self.view = RunView(run_dir=str(run_dir))
 
     def poll(self) -> int:
@@ -172,6 +175,8 @@ class RunWatcher:
         records = self._tail.poll()
         for record in records:
             self.view.update(record)
+        if self._finished.exists():
+            self.view.phase = "done"
         return len(records)
 
 
