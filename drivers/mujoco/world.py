@@ -10,7 +10,6 @@ from drivers.mujoco.camera import SimCamera, SimRenderer
 from drivers.mujoco.clock import SimClock
 from drivers.mujoco.model import FINGERS, Gains, compile_model, mujoco
 from robot_rl.errors import RobotFault, SpecError, suggest
-from robot_rl.geometry import quat_normalise
 from robot_rl.interfaces import Camera
 from robot_rl.types import Array, Scene
 
@@ -97,7 +96,11 @@ class SimWorld:
     def object_pose(self, name: str) -> Array:
         """(7,) in the arm's base frame; raises SpecError naming the valid objects."""
         body = self._object(name)
-        return np.concatenate([self.data.xpos[body], quat_normalise(self.data.xquat[body])])
+        pose = np.empty(7)
+        pose[:3], pose[3:] = self.data.xpos[body], self.data.xquat[body]
+        if pose[3] < 0.0:
+            pose[3:] *= -1.0
+        return pose
 
     def set_object_pose(self, name: str, pose: Array) -> None:
         """Places a body, base frame: a free body's state, or where a fixed one is attached."""
