@@ -148,19 +148,18 @@ class Replay:
         """Rows (n,) of the store, drawn uniformly from a pool."""
         self._apply_pending(upper)
         parts = self._parts(pool, upper, history)
-        ends = np.cumsum([stop - start for _, _, start, stop in parts])
-        if not len(ends) or not ends[-1]:
+        total = sum(stop - start for _, _, start, stop in parts)
+        if not total:
             raise DataError(f"replay: nothing to sample in the {pool} pool below {upper}")
-        picks = rng.integers(0, int(ends[-1]), n)
+        picks = rng.integers(0, total, n)
         if len(parts) == 1:
-            ring, counts, start, _ = parts[0]
-            return ring.row(counts.view[start + picks])
+            ring, counts, start, stop = parts[0]
+            return ring.row(counts.view[start:stop].take(picks))
         rows = np.empty(n, np.int64)
-        owner = np.searchsorted(ends, picks, side="right")
-        for number, (ring, counts, start, stop) in enumerate(parts):
-            mine = owner == number
-            offset = start - int(ends[number]) + (stop - start)
-            rows[mine] = ring.row(counts.view[picks[mine] + offset])
+        for ring, counts, start, stop in parts:
+            mine = np.flatnonzero((picks >= 0) & (picks < stop - start))
+            rows[mine] = ring.row(counts.view[start:stop].take(picks[mine]))
+            picks -= stop - start
         return rows
 
     def gather(

@@ -67,69 +67,74 @@ class Ring:
 
     def row(self, count: Array) -> Array:
         """Where counts lie in the store."""
+        if self.head <= self.rows:
+            return self.base + count
         return self.base + count % self.rows
 
     def append(self, records: Array, *, position: int, epoch: int) -> None:
         """Takes records (n,) of one actor, the first at log position `position`."""
-        pieces = max(1, self.rows - 1)  # the record before a piece must survive it, to be linked
-        for start in range(0, len(records), pieces):
-            self._append(records[start : start + pieces], position + start, epoch)
+        start = 0
+        while start < len(records):
+            # One contiguous run of rows; and the record before it must survive, to be linked.
+            room = min(self.rows - self.head % self.rows, max(1, self.rows - 1))
+            self._append(records[start : start + room], position + start, epoch)
+            start += room
 
     def _append(self, records: Array, position: int, epoch: int) -> None:
-        counts = np.arange(self.head, self.head + len(records))
-        rows = self.row(counts)
-        linked = self._linked(records, epoch)
-        self._copy(records, rows)
-        columns = self._store.columns
-        columns["epoch"][rows] = epoch
-        columns["position"][rows] = np.arange(position, position + len(records))
-        before = self.row(counts - 1)
-        columns["prev"][rows] = np.where(linked, before, -1)
-        columns["next"][rows] = -1
-        columns["next"][before[linked]] = rows[linked]
-        columns["keep"][rows] = linked
-        self.head += len(records)
-        self._last_position = position + len(records) - 1
-        self.steps.append(counts[linked])
-        by_person = (records["source"] == Source.HUMAN) | (records["source"] == Source.DEMO)
+        columns, count, size = self._store.columns, self.head, len(records)
+        first = self.base + count % self.rows
+        before = self.base + (count - 1) % self.rows
+        at = slice(first, first + size)
+        linked = self._linked(records, before, epoch)
+        self._copy(records, at)
+        columns["epoch"][at] = epoch
+        columns["position"][at] = np.arange(position, position + size)
+        columns["keep"][at] = linked
+        rows = np.arange(first - 1, first + size + 1)
+        columns["prev"][at] = np.where(linked, rows[:-2], -1)
+        columns["next"][at] = -1
+        columns["next"][first : first + size - 1] = np.where(linked[1:], rows[2:-1], -1)
+        if linked[0]:
+            columns["prev"][first] = before
+            columns["next"][before] = first
+        self.head += size
+        self._last_position = position + size - 1
+        self.steps.append(count + np.flatnonzero(linked))
+        source = records["source"]
+        by_person = linked & ((source == Source.HUMAN) | (source == Source.DEMO))
         if by_person.any():
-            self.human.append(counts[linked & by_person])
+            self.human.append(count + np.flatnonzero(by_person))
         self._evict()
 
-    def _linked(self, records: Array, epoch: int) -> Array:
+    def _linked(self, records: Array, before: int, epoch: int) -> Array:
         """(n,) bool: the record goes on where the one before it in the ring left off."""
-        step = records["kind"] == Kind.STEP
-        ended = (records["terminated"] | records["truncated"]).astype(bool)
-        linked = np.empty(len(records), bool)
-        linked[1:] = (
-            (records["episode"][1:] == records["episode"][:-1])
-            & (records["sequence"][1:] == records["sequence"][:-1] + 1)
-            & ~ended[:-1]
-        )
-        linked[0] = False
-        if self.head:
-            columns, last = self._store.columns, self.base + (self.head - 1) % self.rows
+        linked = records["kind"] == Kind.STEP
+        if len(records) > 1:
+            episode, sequence = records["episode"], records["sequence"]
+            linked[1:] &= episode[1:] == episode[:-1]
+            linked[1:] &= sequence[1:] == sequence[:-1] + 1
+            linked[1:] &= (records["terminated"] | records["truncated"])[:-1] == 0
+        if linked[0]:
+            columns = self._store.columns
             linked[0] = (
-                columns["epoch"][last] == epoch
-                and columns["episode"][last] == records["episode"][0]
-                and columns["sequence"][last] + np.uint64(1) == records["sequence"][0]
-                and not columns["ended"][last]
+                self.head > 0
+                and columns["epoch"][before] == epoch
+                and columns["episode"][before] == records["episode"][0]
+                and int(columns["sequence"][before]) + 1 == records["sequence"][0]
+                and not columns["ended"][before]
             )
-        return linked & step
+        return linked
 
-    def _copy(self, records: Array, rows: Array) -> None:
+    def _copy(self, records: Array, at: slice) -> None:
         store, columns = self._store, self._store.columns
-        split = int(self.rows - self.head % self.rows)
-        parts = [slice(0, split), slice(split, None)] if split < len(rows) else [slice(0, None)]
-        for part in parts:
-            at, piece = slice(int(rows[part][0]), int(rows[part][-1]) + 1), records[part]
-            for name, array in store.obs.items():
-                array[at] = piece[f"obs.{name}"]
-            store.action[at] = piece["action"]
-            for name in ("reward", "sequence", "episode", "step", "source", "success"):
-                columns[name][at] = piece[name]
-            columns["mask"][at] = 1 - piece["terminated"].astype(np.float32)
-            columns["ended"][at] = piece["terminated"] | piece["truncated"]
+        for name, array in store.obs.items():
+            array[at] = records[f"obs.{name}"]
+        store.action[at] = records["action"]
+        for name in ("reward", "sequence", "episode", "step", "source", "success"):
+            columns[name][at] = records[name]
+        terminated = records["terminated"]
+        np.subtract(1, terminated, out=columns["mask"][at], dtype=np.float32)
+        columns["ended"][at] = terminated | records["truncated"]
 
     def _evict(self) -> None:
         """The oldest row left has lost its predecessor: it stays as an observation only."""

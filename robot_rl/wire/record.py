@@ -8,6 +8,7 @@ transition is complete as soon as its record is. Little-endian, packed, no pickl
 from __future__ import annotations
 
 from enum import IntEnum
+from functools import lru_cache
 
 import numpy as np
 
@@ -144,17 +145,19 @@ def to_transition(previous: Array, record: Array, *, actor: str, epoch: int) -> 
     )
 
 
+@lru_cache(maxsize=8)
+def _float_fields(dtype: np.dtype) -> tuple[str, ...]:
+    """Fields that must be finite: all of floats but `human`."""
+    names = dtype.names or ()
+    return tuple(name for name in names if name != "human" and dtype[name].base.kind == "f")
+
+
 def poisoned(records: Array) -> str:
     """Why these records must not be learned from ("" when they may): NaN or infinity, bad enums.
 
     `human` may be NaN (hands off). Vectorised over (n,) records.
     """
-    names = [
-        name
-        for name in records.dtype.names or ()
-        if name != "human" and records.dtype[name].base.kind == "f"
-    ]
-    for name in names:
+    for name in _float_fields(records.dtype):
         finite = np.isfinite(records[name])
         if not finite.all():
             row = int(np.argwhere(~finite)[0][0])
