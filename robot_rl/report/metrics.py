@@ -32,9 +32,11 @@ from robot_rl.report.records import (
 from robot_rl.types import EpisodeSummary
 
 if TYPE_CHECKING:
-    from tensorboard.summary import Writer
+    from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
-TENSORBOARD_FLUSH_S = 10.0
+TENSORBOARD_FLUSH_S = 10
+TENSORBOARD_QUEUE = 1000
+"""Records that wait for its writing thread before a caller has to."""
 PROCESS_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -75,8 +77,7 @@ class MetricsWriter:
         self._process = process
         self._origin_s = session_origin(self._run_dir) if origin_s is None else origin_s
         self._tensorboard = tensorboard
-        self._writer: Writer | None = None
-        self._flushed_s = 0.0
+        self._writer: EventFileWriter | None = None
         path = self._run_dir / "metrics" / f"{process}.jsonl"
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
@@ -123,16 +124,16 @@ class MetricsWriter:
         self.close()
 
     def _to_tensorboard(self, found: dict[str, float], step: int, now: float) -> None:
-        if self._writer is None:
-            from tensorboard.summary import Writer
+        from tensorboard.compat.proto.event_pb2 import Event
+        from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
-            self._writer = Writer(str(self._run_dir / "tensorboard" / self._process))
-            self._flushed_s = now
+        if self._writer is None:
+            folder = str(self._run_dir / "tensorboard" / self._process)
+            self._writer = EventFileWriter(folder, TENSORBOARD_QUEUE, TENSORBOARD_FLUSH_S)
+        event = Event(wall_time=now, step=step)
         for tag, value in found.items():
-            self._writer.add_scalar(tag, value, step, wall_time=now)
-        if now - self._flushed_s > TENSORBOARD_FLUSH_S:
-            self._writer.flush()
-            self._flushed_s = now
+            event.summary.value.add(tag=tag, simple_value=value)
+        self._writer.add_event(event)
 
 
 @dataclass(slots=True)
