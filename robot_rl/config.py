@@ -73,7 +73,8 @@ def _first_lines(error: Exception) -> str:
 
 
 def _split(overrides: Sequence[str]) -> tuple[list[str], list[str]]:
-    groups, values = [], []
+    groups: list[str] = []
+    values: list[str] = []
     for override in overrides:
         key = override.partition("=")[0].lstrip("+~").partition("@")[0]
         if "=" not in override:
@@ -159,7 +160,7 @@ def build(node: DictConfig | Mapping[str, Any], where: str, **given: Any) -> Any
     Each key is checked against the signature, its value against the annotation (numbers, strings,
     booleans, lists, tuples, optionals of these). Nested `_target_` nodes are built first.
     """
-    raw = plain(node) if isinstance(node, DictConfig) else dict(node)
+    raw = _mapping(node)
     call = target_class(raw, where)
     parameters = inspect.signature(call).parameters
     open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
@@ -185,6 +186,10 @@ def build(node: DictConfig | Mapping[str, Any], where: str, **given: Any) -> Any
     if missing:
         raise ConfigError(f"{where}: {raw['_target_']} also needs {', '.join(missing)}")
     return call(**arguments)
+
+
+def _mapping(node: DictConfig | Mapping[str, Any]) -> dict[str, Any]:
+    return plain(node) if isinstance(node, DictConfig) else {str(k): v for k, v in node.items()}
 
 
 def _hints(call: Any) -> dict[str, Any]:

@@ -38,7 +38,9 @@ def run_learner(run_dir: Path, arguments: Sequence[str], stopping: Callable[[], 
     folder = RunDir(run_dir)
     cfg = folder.config()
     settings, numbers = settings_of(cfg), numbers_of(cfg)
-    spec = folder.spec()
+    if not wait_for_log(folder, stopping):
+        return 0
+    spec = LogReader(folder.log).spec
     agent = make_agent(cfg, spec, seed=settings.seed)
     demos = load_demos(settings.demos, spec) if numbers.demo_ratio > 0 else []
     replay = Replay(
@@ -58,10 +60,6 @@ def run_learner(run_dir: Path, arguments: Sequence[str], stopping: Callable[[], 
         n_step=numbers.n_step,
         gamma=numbers.discount,
     )
-    while not (folder.log / "manifest.json").exists():
-        if stopping():
-            return 0
-        time.sleep(MANIFEST_POLL_S)
     with (
         MetricsWriter(run_dir, "learner", origin_s=origin_s) as metrics,
         closing(LearnerLink(address)) as link,
@@ -87,13 +85,22 @@ def run_learner(run_dir: Path, arguments: Sequence[str], stopping: Callable[[], 
     return 0
 
 
+def wait_for_log(folder: RunDir, stopping: Callable[[], bool]) -> bool:
+    """Ingest makes the log when it knows the specification; False when asked to stop before."""
+    while not (folder.log / "manifest.json").exists():
+        if stopping():
+            return False
+        time.sleep(MANIFEST_POLL_S)
+    return True
+
+
 def load_demos(demos: DemoSettings, spec: EnvSpec) -> list[Array]:
     """Records of the first `episodes` episodes of the dataset, which must have this spec."""
     if demos.path is None:
         return []
     path = Path(demos.path)
     check_same_spec(spec, LogReader(path).spec, f"dataset {path}")
-    episodes = []
+    episodes: list[Array] = []
     for episode in read_episodes(path):
         if len(episodes) == demos.episodes:
             break

@@ -42,6 +42,16 @@ def prepare(cfg: DictConfig, folder: RunDir, *, quiet: bool = False) -> EnvSpec:
     return spec
 
 
+def specification(cfg: DictConfig) -> EnvSpec:
+    """The specification of the configured environment."""
+    env = make_env(cfg)
+    try:
+        spec: EnvSpec = env.data_spec
+    finally:
+        env.close()
+    return spec
+
+
 def set_demos(cfg: DictConfig, env: Any, *, quiet: bool) -> None:
     """Makes `demos.path` an existing dataset of this spec, recording one if none was named."""
     demos = settings_of(cfg).demos

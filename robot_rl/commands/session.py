@@ -8,6 +8,7 @@ import sys
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -35,6 +36,9 @@ class Session:
     quiet: bool = False
     with_learner: bool = True
     with_actors: bool = True
+    with_evaluator: bool = True
+    actor_id: str = "actor"
+    """Actors are called <actor_id>-0, <actor_id>-1 …; unique among those that feed one learner."""
     supervisor: Supervisor = field(init=False)
     _origin_s: float = 0.0
 
@@ -50,10 +54,15 @@ class Session:
         try:
             with ExitStack() as stack:
                 console = self._console(stack)
-                learner, evaluator = self._start()
-                self._watch(learner, console)
+                runtime, address = self._addresses()
+                if self.with_learner:
+                    learner = self._start_learner(runtime, address)
+                actors = self._start_actors(runtime, address) if self.with_actors else []
+                for child in [learner] if self.with_learner else actors:
+                    self._watch(child, console)
                 self._end("actor", "io")
-                self._watch(evaluator, console)
+                for child in self.supervisor.named("evaluator"):
+                    self._watch(child, console)
         except KeyboardInterrupt:
             interrupted = True
             self._say("ending: saving the learner, flushing the log (Ctrl-C again does not help)")
@@ -67,30 +76,46 @@ class Session:
 
     # -- processes ---------------------------------------------------------------------------
 
-    def _start(self) -> tuple[Child, Child]:
-        cfg = self.folder.config()
-        settings, wire = settings_of(cfg), wire_of(cfg)
+    def _addresses(self) -> tuple[Path, str]:
+        """The runtime directory, and the address at which actors reach ingest."""
+        wire = wire_of(self.folder.config())
         path = self.folder.path.resolve()
         name = f"{path.name[:24]}-{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
         runtime = runtime_directory(name)
         address = wire.address or f"ipc://{runtime}/actors"
-        door = f"ipc://{runtime}/learner"
         if warning := insecure_warning(parse_address(address, insecure=wire.insecure)):
             self._say(warning)
+        return runtime, address
+
+    def _start_learner(self, runtime: Path, address: str) -> Child:
+        """Ingest first, then learner and evaluator; gives the learner."""
+        cfg = self.folder.config()
+        settings, wire = settings_of(cfg), wire_of(cfg)
+        door = f"ipc://{runtime}/learner"
+        spec = self.folder.path / "spec.json"
         config = ingest.IngestConfig(
             actor_address=address,
             learner_address=door,
             log_dir=str(self.folder.log),
-            spec=self.folder.spec().to_json().decode(),
+            spec=spec.read_text() if spec.exists() else "",
             sync_ms=wire.sync_ms,
+            granted=min(settings.steps, numbers_of(cfg).warmup_steps),
             insecure=wire.insecure,
         )
         self._wait_ready(self.supervisor.start("ingest", ingest.command(config)))
         origin = repr(self._origin_s)
         learner = self._child("learner", origin, door, threads=settings.learner.threads)
-        evaluator = self._child("evaluator", origin)
+        if self.with_evaluator and settings.evaluation.episodes > 0:
+            self._child("evaluator", origin)
+        return learner
+
+    def _start_actors(self, runtime: Path, address: str) -> list[Child]:
+        """Each actor beside its I/O process; gives the actors."""
+        cfg = self.folder.config()
+        settings, wire = settings_of(cfg), wire_of(cfg)
+        actors = []
         for index in range(settings.actors):
-            actor = f"actor-{index}"
+            actor = f"{self.actor_id}-{index}"
             link = io.IOConfig(
                 actor=actor,
                 address=address,
@@ -101,8 +126,9 @@ class Session:
                 insecure=wire.insecure,
             )
             self.supervisor.start(f"io-{index}", io.command(link))
-            self._child("actor", origin, str(runtime), actor, name=actor)
-        return learner, evaluator
+            arguments = (repr(self._origin_s), str(runtime), actor)
+            actors.append(self._child("actor", *arguments, name=f"actor-{index}"))
+        return actors
 
     def _child(self, role: str, *arguments: str, name: str = "", threads: int = 1) -> Child:
         command = [sys.executable, "-m", "robot_rl.commands.child", role, str(self.folder.path)]
@@ -129,9 +155,8 @@ class Session:
     def _end(self, *names: str) -> None:
         """Ends the named processes, in this order, each with its numbered siblings."""
         for name in names:
-            for child in list(self.supervisor.children):
-                if child.name.partition("-")[0] == name:
-                    self.supervisor.end(child, grace_s=30.0)
+            for child in self.supervisor.named(name):
+                self.supervisor.end(child, grace_s=30.0)
 
     # -- what a person sees ------------------------------------------------------------------
 

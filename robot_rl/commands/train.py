@@ -69,7 +69,9 @@ def open_run(options: argparse.Namespace) -> tuple[DictConfig, RunDir]:
             )
         if OmegaConf.select(cfg, key) is None and "=" in change:
             raise ConfigError(f"unknown key '{key}' in {folder.path}/config.yaml")
-    cfg = OmegaConf.merge(cfg, OmegaConf.from_dotlist(changes))
+    for change in changes:
+        key, _, value = change.partition("=")
+        OmegaConf.update(cfg, key, OmegaConf.from_dotlist([f"value={value}"]).value)
     settings_of(cfg)
     return cfg, folder
 

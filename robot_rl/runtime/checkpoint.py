@@ -92,7 +92,7 @@ def newest_checkpoint(
     folder: Path,
 ) -> tuple[tuple[dict[str, Array], CheckpointState] | None, list[str]]:
     """The newest good checkpoint, or None, and a warning for each torn one that was skipped."""
-    warnings = []
+    warnings: list[str] = []
     for path in sorted(folder.glob("block-*"), reverse=True):
         try:
             return load_checkpoint(path), warnings

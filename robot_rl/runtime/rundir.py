@@ -45,8 +45,8 @@ class RunDir:
         """Exists once the learner has done its last block."""
         return self.path / "finished"
 
-    def create(self, cfg: DictConfig, spec: EnvSpec) -> None:
-        """Makes the folder; refuses one that holds a run already."""
+    def create(self, cfg: DictConfig, spec: EnvSpec | None = None) -> None:
+        """Makes the folder; refuses one that holds a run already. `spec` None: not known yet."""
         if (self.path / "config.yaml").exists():
             raise InUseError(
                 f"'{self.path}' holds a run already; valid: another run=<folder>, "
@@ -54,7 +54,8 @@ class RunDir:
             )
         self.logs.mkdir(parents=True, exist_ok=True)
         self.write_config(cfg)
-        (self.path / "spec.json").write_bytes(spec.to_json())
+        if spec is not None:
+            (self.path / "spec.json").write_bytes(spec.to_json())
         (self.path / "run.json").write_bytes(msgspec.json.encode(machine()))
 
     def write_config(self, cfg: DictConfig) -> None:

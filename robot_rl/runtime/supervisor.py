@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,6 +60,10 @@ class Supervisor:
         self.children.append(child)
         return child
 
+    def named(self, name: str) -> list[Child]:
+        """The running children `name` and `name-<anything>`."""
+        return [child for child in self.children if child.name.partition("-")[0] == name]
+
     def check(self) -> None:
         """Raises ProcessFailed with the last lines of a child that ended with an error."""
         for child in self.children:
@@ -82,16 +85,3 @@ class Supervisor:
                 child.process.wait()
         if child in self.children:
             self.children.remove(child)
-
-    def end_all(self, *, grace_s: float = 20.0) -> None:
-        """Ends every child, those started last first."""
-        for child in reversed(list(self.children)):
-            self.end(child, grace_s=grace_s)
-
-    def wait(self, child: Child, *, poll_s: float = 0.1) -> int:
-        """Waits for one child while checking on the others; gives its exit code."""
-        while child.process.poll() is None:
-            self.check()
-            time.sleep(poll_s)
-        self.check()
-        return int(child.process.returncode)

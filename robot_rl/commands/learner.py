@@ -1,0 +1,52 @@
+"""The learner's side alone: ingest and learner, on the machine with the GPU.
+
+  robot-rl learner run=runs/far wire=tcp demos.path=demos/mine agent.learner.device=cuda
+  robot-rl actor wire=tcp                       (elsewhere on this machine)
+
+No environment is built and no robot is needed: the specification is the first actor's. Across two
+hosts: wire.address=tcp://0.0.0.0:5601 wire.insecure=true here, the host's name there (until keys
+exist: only on a network that nobody else is in).
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from omegaconf import OmegaConf
+
+from robot_rl.commands.common import add_overrides, emit, numbers_of
+from robot_rl.commands.session import Session
+from robot_rl.commands.train import open_run
+from robot_rl.errors import ConfigError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--evaluator", action="store_true", help="also evaluate snapshots here (simulation only)"
+    )
+    add_overrides(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    cfg, folder = open_run(options)
+    if numbers_of(cfg).demo_ratio > 0 and cfg.demos.path is None:
+        raise ConfigError(
+            "the learner alone records no demonstrations; valid: demos.path=<dataset>, "
+            "or agent=sac (agent.replay.demo_ratio=0)"
+        )
+    OmegaConf.update(cfg, "run", None)
+    with folder.lock():
+        if (folder.path / "config.yaml").exists() and "resume" in " ".join(options.overrides):
+            folder.write_config(cfg)
+        else:
+            folder.create(cfg)
+        session = Session(
+            folder,
+            quiet=options.json,
+            with_actors=False,
+            with_evaluator=options.evaluator,
+        )
+        result = session.run()
+    if options.json:
+        emit(result)
+    return 0 if result["finished"] else 130
