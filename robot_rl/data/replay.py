@@ -22,6 +22,8 @@ from robot_rl.wire.chunk import ChunkHeader
 from robot_rl.wire.record import poisoned, record_dtype
 
 Pool = Literal["online", "demo"]
+Part = tuple[Ring, Fifo, int, int]
+"""A slice (start, stop) of a ring's index set."""
 END = 1 << 62
 """A log position behind every record."""
 INDEX_BYTES = 64
@@ -70,6 +72,7 @@ class Replay:
         self._demos = Ring(self.store, streams * rows, demo_rows, demo_rows)
         self._dtype = record_dtype(spec)
         self._gatherer = Gatherer(self.store)
+        self._known: dict[tuple[Pool, int, int], list[Part]] = {}
         self._pending: list[Amendment] = []
         self._applied: dict[tuple[str, int, int], list[Amendment]] = {}
         self.position = 0
@@ -93,6 +96,7 @@ class Replay:
             )
         ring = self._ring(header.actor)
         ring.append(records, position=header.position, epoch=header.epoch)
+        self._known.clear()
         self.position = header.position + len(records)
         if self._applied:
             self._amend_again(ring, header, records)
@@ -105,6 +109,7 @@ class Replay:
             raise ConfigError(f"replay: {len(records)} demo records, room for {room}: demo_rows")
         if len(records):
             # An epoch of its own: numbers of two datasets may continue each other by chance.
+            self._known.clear()
             self._demos.append(records, position=-1 - len(records), epoch=self._demos.head)
 
     def amend(self, amendment: Amendment) -> None:
@@ -168,8 +173,10 @@ class Replay:
         """The batch of drawn rows; see `sample`."""
         return self._gatherer.gather(rows, upper=upper, n_step=n_step, gamma=gamma, history=history)
 
-    def _parts(self, pool: Pool, upper: int, history: int) -> list[tuple[Ring, Fifo, int, int]]:
+    def _parts(self, pool: Pool, upper: int, history: int) -> list[Part]:
         """The slices a pool is made of, actors in the order in which they first appeared."""
+        if (pool, upper, history) in self._known:
+            return self._known[pool, upper, history]
         if pool == "online":
             found = [(ring, ring.steps) for ring in self._actors.values()]
         elif pool == "demo":
@@ -178,7 +185,8 @@ class Replay:
         else:
             raise ConfigError(f"unknown pool '{pool}': {suggest(pool, ('online', 'demo'))}")
         parts = [(ring, counts, *ring.window(counts, upper, history)) for ring, counts in found]
-        return [part for part in parts if part[3] > part[2]]
+        self._known[pool, upper, history] = [part for part in parts if part[3] > part[2]]
+        return self._known[pool, upper, history]
 
     def _check(self, records: Array, sender: str) -> None:
         if records.dtype != self._dtype:
@@ -198,6 +206,7 @@ class Replay:
 
     def _apply_pending(self, upper: int) -> None:
         while self._pending and self._pending[0].position < upper:
+            self._known.clear()
             amendment = self._pending.pop(0)
             self._applied.setdefault(amendment.key, []).append(amendment)
             self._apply(amendment)
