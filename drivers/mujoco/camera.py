@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
 from drivers.mujoco.clock import SimClock
 from drivers.mujoco.model import mujoco
+from robot_rl.errors import ConfigError
 from robot_rl.types import Array, Frame
 
 
@@ -17,9 +20,15 @@ class SimRenderer:
         self._renderer: mujoco.Renderer | None = None
 
     def image(self, camera: str) -> Array:
-        """(height, width, 3) uint8 RGB of the present state."""
+        """(height, width, 3) uint8 RGB of the present state; ConfigError without a renderer."""
         if self._renderer is None:
-            self._renderer = mujoco.Renderer(self._model, *self.size)
+            try:
+                self._renderer = mujoco.Renderer(self._model, *self.size)
+            except (mujoco.FatalError, RuntimeError) as error:
+                raise ConfigError(
+                    f"no offscreen rendering with MUJOCO_GL='{os.environ.get('MUJOCO_GL', '')}' "
+                    f"({error}); valid: 'egl', set before mujoco is first imported"
+                ) from error
             self._renderer.scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = 0
             self._renderer.scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = 0
         self._renderer.update_scene(self._data, camera)

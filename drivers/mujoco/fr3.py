@@ -26,8 +26,8 @@ def make(
     velocity: float = 0.3,
     angular_velocity: float = 1.5,
     max_force: float = 20.0,
-    force_trip: float = 100.0,
-    force_filter: float = 0.2,
+    force_trip: float = 60.0,
+    force_filter: float = 0.05,
     translational_stiffness: float = 2000.0,
     translational_damping: float = 89.0,
     translational_clip: float = 0.01,
@@ -44,13 +44,13 @@ def make(
     """Arm behind its safety layer, and the world it stands in.
 
     variant: whose limit table applies, "fr3" or "panda" (same kinematics). Units SI, see Limits
-    and Gains. `force_filter` is long because rigid contacts peak for single milliseconds, at some
-    500 N for a 5 kg arm stopped from 0.2 m/s, which no arm's force estimate shows.
-    Raises ConfigError, or SafetyError when limits or gains ask for too much.
+    and Gains. `image_size` is (height, width). Raises ConfigError, or SafetyError when limits or
+    gains ask for too much.
     """
     if variant not in TABLES:
         raise ConfigError(f"robot variant '{variant}'; {suggest(variant, TABLES)}")
-    height, width = image_size
+    if len(image_size) != 2 or min(image_size) < 1:
+        raise ConfigError(f"image_size {list(image_size)}; valid: height and width in pixels")
     gains = Gains(
         translational_stiffness=translational_stiffness,
         translational_damping=translational_damping,
@@ -72,7 +72,12 @@ def make(
         velocity=velocity,
         angular_velocity=angular_velocity,
     )
-    world = SimWorld(gains, cameras=tuple(cameras), image_size=(height, width), real_time=real_time)
+    world = SimWorld(
+        gains,
+        cameras=tuple(cameras),
+        image_size=(image_size[0], image_size[1]),
+        real_time=real_time,
+    )
     robot = SafeRobot(
         SimRobot(world, teleport_resets=teleport_resets),
         limits,

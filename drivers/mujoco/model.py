@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import sys
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping
+from ctypes.util import find_library
 from dataclasses import asdict, dataclass
 from importlib import resources
 
 from robot_rl.errors import ConfigError, SpecError
 from robot_rl.types import Scene
 
-# MuJoCo chooses its rendering backend at import.
-os.environ.setdefault("MUJOCO_GL", "egl")
+# MuJoCo chooses its rendering backend at import; "egl" without its library fails right there.
+if sys.platform == "linux" and find_library("EGL"):
+    os.environ.setdefault("MUJOCO_GL", "egl")
 
 import mujoco
 
@@ -73,6 +76,7 @@ def compile_model(scene: Scene, gains: Gains, source: str = "fr3.xml") -> mujoco
         for tag, text in (("worldbody", scene.mjcf), ("asset", scene.assets)):
             _section(root, tag).extend(ElementTree.fromstring(f"<{tag}>{text}</{tag}>"))
         root.extend(ElementTree.fromstring(f"<mujoco>{scene.extras}</mujoco>"))
+        _hold(root, ElementTree.fromstring(f"<frame>{scene.held}</frame>"))
         return mujoco.MjModel.from_xml_string(ElementTree.tostring(root, encoding="unicode"))
     except (ElementTree.ParseError, ValueError) as error:
         raise SpecError(f"the scene's MJCF does not compile: {error}") from error
@@ -81,6 +85,20 @@ def compile_model(scene: Scene, gains: Gains, source: str = "fr3.xml") -> mujoco
 def _section(root: ElementTree.Element, tag: str) -> ElementTree.Element:
     found = root.find(tag)
     return found if found is not None else ElementTree.SubElement(root, tag)
+
+
+def _hold(root: ElementTree.Element, held: ElementTree.Element) -> None:
+    """Fixes bodies to the hand at its tool centre point; the fingers pass through them."""
+    hand, site = root.find(".//site[@name='tcp']/.."), root.find(".//site[@name='tcp']")
+    if hand is None or site is None:
+        raise SpecError("the arm's MJCF has no site 'tcp'")
+    held.set("pos", site.get("pos", "0 0 0"))
+    hand.append(held)
+    contact = _section(root, "contact")
+    for body in held.iter("body"):
+        for finger in FINGERS:
+            pair = {"body1": body.get("name", ""), "body2": finger}
+            ElementTree.SubElement(contact, "exclude", pair)
 
 
 def _set_gains(root: ElementTree.Element, gains: Gains) -> None:

@@ -69,6 +69,7 @@ class SimWorld:
         self.home_qpos = self.model.qpos0.copy()
         self.home_qpos[[self.qpos_address(name) for name in ARM_JOINTS]] = HOME
         self.home_qpos[[self.qpos_address(name) for name in FINGERS]] = 0.04
+        self._places = self.model.body_pos.copy(), self.model.body_quat.copy()
         self._tcp = self._id(mujoco.mjtObj.mjOBJ_SITE, "tcp")
         self._qvel = self.data.qvel
         self._built = True
@@ -82,6 +83,7 @@ class SimWorld:
         data = self.data
         self.clock.restart(int(rng.integers(1, 2**63)))
         mujoco.mj_resetData(self.model, data)
+        self.model.body_pos[:], self.model.body_quat[:] = self._places
         self._lost = ""
         data.qpos[:] = self.home_qpos
         data.ctrl[self.model.actuator("gripper").id] = 0.08

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import mujoco
 import numpy as np
 import pytest
 
 from drivers.mujoco.impedance import serl_torque, task_wrench
-from drivers.mujoco.model import Gains
+from drivers.mujoco.model import Gains, mujoco
 from drivers.mujoco.robot import SimRobot
 from drivers.mujoco.world import SimWorld
 from robot_rl.geometry import pose_add, pose_difference, quat_rotate
