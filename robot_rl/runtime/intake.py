@@ -10,7 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
-from robot_rl.errors import DataError
+from robot_rl.errors import DataError, PoisonedDataError
 from robot_rl.runtime.credits import Account
 from robot_rl.types import Array
 from robot_rl.wire.chunk import ChunkHeader, ChunkKind, check_payload, make_header, parse_header
@@ -19,12 +19,14 @@ from robot_rl.wire.sync import Syncer
 
 JOIN_BYTES = 1 << 20
 """Small chunks of one life are appended as one, up to this size."""
+LARGE_BYTES = 64 << 10
+"""A chunk of this size is appended as it came, uncopied."""
 
 
 class Log(Protocol):
     """What intake needs of the episode log's writer."""
 
-    def append(self, header: ChunkHeader, payload: bytes) -> object: ...
+    def append(self, header: ChunkHeader, payload: bytes | memoryview) -> object: ...
 
     def sync(self) -> None: ...
 
@@ -110,18 +112,23 @@ class Intake:
 
     def _commit(self, book: LifeBook) -> None:
         pending, book.pending = book.pending, []
-        group: list[bytes | memoryview] = []
+        group: list[memoryview] = []
         size = 0
         for header, body in pending:
-            skip = max(0, book.next_sequence + size // self.dtype.itemsize - header.first_sequence)
+            here = book.next_sequence + size // self.dtype.itemsize
+            skip = max(0, here - header.first_sequence)
+            if not skip and (header.payload_bytes >= LARGE_BYTES or len(pending) == 1):
+                self._append_joined(book, group)
+                group, size = [], 0
+                self._append(book, header, body)
+                continue
             part = memoryview(body)[skip * self.dtype.itemsize :]
-            if group and size + part.nbytes > JOIN_BYTES:
-                self._append(book, group)
+            if size + part.nbytes > JOIN_BYTES:
+                self._append_joined(book, group)
                 group, size = [], 0
             group.append(part)
             size += part.nbytes
-        if group:
-            self._append(book, group)
+        self._append_joined(book, group)
         if self.syncer is None:
             book.acknowledged = book.next_sequence
             self._now.append(book)
@@ -162,55 +169,63 @@ class Intake:
             if error.errno != errno.EBADF:
                 raise  # EBADF: the writer synced and closed that segment itself
 
-    def _append(self, book: LifeBook, group: list[bytes | memoryview]) -> None:
-        payload = bytes(group[0]) if len(group) == 1 else b"".join(group)
+    def _append_joined(self, book: LifeBook, group: list[memoryview]) -> None:
+        """Appends what came in several chunks as one."""
+        if group:
+            payload = b"".join(group)
+            self._append(book, self._header(book, payload), payload)
+
+    def _append(self, book: LifeBook, header: ChunkHeader, payload: bytes | memoryview) -> None:
+        """Appends a chunk that follows on the last one, without its poisoned records."""
         records = np.frombuffer(payload, self.dtype)
-        first = book.next_sequence
+        places = np.arange(book.next_sequence, book.next_sequence + len(records), dtype=np.uint64)
+        wrong = records["sequence"] != places
+        if not wrong.any():
+            try:
+                self._log.append(header, payload)
+                self._count(book, records)
+                return
+            except PoisonedDataError:
+                pass  # the rows are taken one by one below
+        bad = wrong | np.array([bool(poisoned(records[n : n + 1])) for n in range(len(records))])
         start = 0
-        wrong = records["sequence"] != np.arange(first, first + len(records), dtype=np.uint64)
-        if wrong.any() or poisoned(records):
-            bad = _bad_rows(records, first)
-            for row in np.flatnonzero(bad).tolist():
-                self._log_rows(book, records, first, start, row)
-                start = row + 1
-                book.next_sequence = first + start
-        self._log_rows(book, records, first, start, len(records))
-        book.next_sequence = first + len(records)
+        for row in [*np.flatnonzero(bad).tolist(), len(records)]:
+            if row > start:
+                part = records[start:row].tobytes()
+                self._log.append(self._header(book, part), part)
+                self._count(book, records[start:row])
+            if row < len(records):
+                self._quarantine(book, records[row : row + 1])
+            start = row + 1
 
-    def _log_rows(self, book: LifeBook, records: Array, first: int, start: int, end: int) -> None:
-        """Appends rows start..end, and quarantines the row at `end` if there is one."""
-        part = records[start:end]
-        if len(part):
-            payload = part.tobytes()
-            header = make_header(
-                ChunkKind.RECORDS,
-                payload,
-                actor=book.actor,
-                epoch=book.epoch,
-                first_sequence=first + start,
-                count=len(part),
-                record_bytes=self.dtype.itemsize,
-            )
-            self._log.append(header, payload)
-            self._appends += 1
-            steps = int((part["kind"] == Kind.STEP).sum())
-            book.records += len(part)
-            book.account.steps += steps
-            self.records += len(part)
-            self.steps += steps
-        if end < len(records):
-            why = poisoned(records[end : end + 1]) or "its sequence is not its place"
-            book.quarantined += 1
-            self.quarantined += 1
-            print(
-                f"WARN quarantined record {first + end} of actor '{book.actor}': {why}; "
-                "it is not in the log",
-                file=sys.stderr,
-                flush=True,
-            )
+    def _header(self, book: LifeBook, payload: bytes) -> ChunkHeader:
+        return make_header(
+            ChunkKind.RECORDS,
+            payload,
+            actor=book.actor,
+            epoch=book.epoch,
+            first_sequence=book.next_sequence,
+            count=len(payload) // self.dtype.itemsize,
+            record_bytes=self.dtype.itemsize,
+        )
 
+    def _count(self, book: LifeBook, records: Array) -> None:
+        steps = int(np.count_nonzero(records["kind"] == Kind.STEP))
+        self._appends += 1
+        self.records += len(records)
+        self.steps += steps
+        book.records += len(records)
+        book.account.steps += steps
+        book.next_sequence += len(records)
 
-def _bad_rows(records: Array, first: int) -> Array:
-    rows = range(len(records))
-    bad = np.array([bool(poisoned(records[row : row + 1])) for row in rows])
-    return bad | (records["sequence"] != np.arange(first, first + len(records), dtype=np.uint64))
+    def _quarantine(self, book: LifeBook, record: Array) -> None:
+        why = poisoned(record) or f"it says sequence {int(record['sequence'][0])}"
+        print(
+            f"WARN quarantined record {book.next_sequence} of actor '{book.actor}': {why}; "
+            "it is not in the log",
+            file=sys.stderr,
+            flush=True,
+        )
+        book.quarantined += 1
+        self.quarantined += 1
+        book.next_sequence += 1

@@ -27,9 +27,11 @@ from robot_rl.runtime.endpoints import (
 from robot_rl.wire.addresses import private_directory
 from robot_rl.wire.chunk import ChunkKind, make_header
 from robot_rl.wire.mailbox import LinkStatus, MailboxWriter
+from robot_rl.wire.memory import keep_heap
 from robot_rl.wire.protocol import check_actor
 from robot_rl.wire.ring import RingReader, ring_paths
-from robot_rl.wire.spool import Life, Spool
+from robot_rl.wire.spool import Spool
+from robot_rl.wire.spool_segment import Life
 from robot_rl.wire.sync import Syncer
 from robot_rl.wire.uplink import Uplink
 
@@ -58,12 +60,13 @@ class IOProcess:
     _committed: int = 0
 
     def __post_init__(self) -> None:
+        keep_heap()
         config = self.config
         check_actor(config.actor)
         runtime = private_directory(Path(config.runtime_dir))
         self.spool = Spool(Path(config.spool_dir), config.spool_bytes)
-        if self.spool.lost:
-            print(f"WARN {self.spool.lost}", file=sys.stderr, flush=True)
+        if self.spool.torn:
+            print(f"INFO cut off {self.spool.torn}", file=sys.stderr, flush=True)
         self.mailbox = MailboxWriter(runtime, config.actor)
         self.mailbox.say(LinkStatus.STARTING)
         self.uplink = Uplink(

@@ -23,6 +23,8 @@ class Session:
     heard: float
     """Monotonic seconds, here."""
     beat: Beat | None = None
+    wants_after: int = -1
+    """Waits for weights that follow on this version; -1: has not asked."""
 
 
 @dataclass(slots=True)

@@ -16,6 +16,7 @@ from robot_rl.runtime.intake import Gap, Intake, LifeBook
 from robot_rl.runtime.registry import Registry, Session
 from robot_rl.specs import EnvSpec
 from robot_rl.wire import protocol as p
+from robot_rl.wire.memory import keep_heap
 from robot_rl.wire.record import record_dtype
 from robot_rl.wire.sockets import Received, Router, Waiter
 from robot_rl.wire.weights import Assembly, FlatWeights
@@ -53,6 +54,7 @@ class IngestServer:
     _warned: float = 0.0
 
     def __post_init__(self) -> None:
+        keep_heap()
         config = self.config
         self.granted = config.granted
         self.router = Router(config.actor_address, insecure=config.insecure)
@@ -88,6 +90,7 @@ class IngestServer:
         if self._news:
             self._news = False
             for peer, session in self.registry.sessions.items():
+                self._send_wanted(peer, session)
                 self.router.send(peer, p.encode(self._news_for(session.book)))
 
     def close(self) -> None:
@@ -251,11 +254,22 @@ class IngestServer:
 
     def _send_part(self, peer: bytes, session: Session, get: p.Get) -> None:
         weights = self.weights
-        if weights is None or get.version != weights.version or get.offset < 0:
+        if get.offset < 0:
+            session.wants_after = get.version
+            self._send_wanted(peer, session)
+        elif weights is None or get.version != weights.version:
             self.router.send(peer, p.encode(self._news_for(session.book)))
-            return
-        head, body = weights.part(get.offset, p.PART_BYTES)
-        self.router.send(peer, p.encode(head), b"", body)
+        else:
+            head, body = weights.part(get.offset, p.PART_BYTES)
+            self.router.send(peer, p.encode(head), b"", body)
+
+    def _send_wanted(self, peer: bytes, session: Session) -> None:
+        """The first piece of the newest weights, to a peer that waits for it."""
+        weights = self.weights
+        if weights is not None and session.wants_after not in (-1, weights.version):
+            session.wants_after = -1
+            head, body = weights.part(0, p.PART_BYTES)
+            self.router.send(peer, p.encode(head), b"", body)
 
     def _from_door(self, message: Received) -> None:
         try:

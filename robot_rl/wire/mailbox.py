@@ -140,7 +140,12 @@ class MailboxWriter:
         body += len(table)
         self._weights[body : body + len(weights.data)] = weights.data
         _HALF.pack_into(self._weights, start, lock + 1, *head)
-        self.update(weights_file=number, weights_half=half, weights_version=weights.version)
+        self.update(
+            weights_file=number,
+            weights_half=half,
+            weights_version=weights.version,
+            published_version=weights.version,
+        )
         if number != state.weights_file:
             _weights_path(self._directory, self._actor, state.weights_file).unlink(missing_ok=True)
 

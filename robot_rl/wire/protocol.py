@@ -122,7 +122,9 @@ class Beat(msgspec.Struct, frozen=True, tag="beat"):
 
 
 class Get(msgspec.Struct, frozen=True, tag="get"):
-    """Asks for the piece of `version` from byte `offset` on."""
+    """Asks for the piece of `version` from byte `offset` on; offset -1 asks for the first piece of
+    whatever follows on `version`, as soon as there is something. One such request stands at most,
+    so a slow peer is never sent more than it takes."""
 
     version: int
     offset: int

@@ -17,7 +17,8 @@ from robot_rl.specs import EnvSpec
 from robot_rl.wire import protocol as p
 from robot_rl.wire.mailbox import LinkStatus, MailboxWriter
 from robot_rl.wire.sockets import Dealer, Received, Waiter
-from robot_rl.wire.spool import Life, Spool
+from robot_rl.wire.spool import Spool
+from robot_rl.wire.spool_segment import Life
 from robot_rl.wire.weights import Assembly
 
 HELLO_S = 0.25
@@ -51,7 +52,8 @@ class Uplink:
     _dealer: Dealer = field(init=False)
     _waiter: Waiter = field(init=False)
     _flight: deque[tuple[int, int, int]] = field(default_factory=deque)
-    _flight_bytes: int = 0
+    flight_bytes: int = 0
+    """Of payload, sent and not yet acknowledged."""
     _hello_at: float = 0.0
     _beat_at: float = 0.0
     _heard_at: float = 0.0
@@ -113,7 +115,7 @@ class Uplink:
         """Forgets what is in flight; the next handshake says where to go on."""
         self.welcomed = False
         self._flight.clear()
-        self._flight_bytes = 0
+        self.flight_bytes = 0
         self._hello_at = 0.0
         self.spool.rewind()
 
@@ -179,11 +181,12 @@ class Uplink:
             self.spool.advance(chunk)
         self.mailbox.say(LinkStatus.CONNECTED)
         self._news(news, now)
+        self._fetch(self.mailbox.state.weights_version, -1, now)
 
     def _send(self) -> bool:
         """Chunks, as far as the window allows; a chunk of another life is greeted first."""
         sent = False
-        while self._flight_bytes < self.window_bytes and len(self._flight) < self.window_chunks:
+        while self.flight_bytes < self.window_bytes and len(self._flight) < self.window_chunks:
             chunk = self.spool.peek()
             if chunk is None:
                 if self._latest and self.life and self._latest[0].epoch != self.life.epoch:
@@ -198,7 +201,7 @@ class Uplink:
                 self._progress_at = time.monotonic()
             size = len(chunk.payload)
             self._flight.append((chunk.life.epoch, chunk.next_sequence, size))
-            self._flight_bytes += size
+            self.flight_bytes += size
             self.spool.advance(chunk)
             sent = True
         return sent
@@ -211,7 +214,7 @@ class Uplink:
 
     def _acknowledge(self, epoch: int, next_sequence: int, now: float) -> None:
         while self._flight and self._flight[0][0] == epoch and self._flight[0][1] <= next_sequence:
-            self._flight_bytes -= self._flight.popleft()[2]
+            self.flight_bytes -= self._flight.popleft()[2]
             self._progress_at = now
         self.spool.acknowledge(epoch, next_sequence)
 
@@ -227,12 +230,9 @@ class Uplink:
             control_value=news.control.value,
             control_kind=int(news.control.kind),
         )
-        if news.weights_version not in (0, self.mailbox.state.weights_version) and (
-            self._assembly.version != news.weights_version or now - self._fetch_at > FETCH_S
-        ):
-            self._assembly = Assembly()
-            self._assembly.version = news.weights_version
-            self._fetch(news.weights_version, 0, now)
+        missing = news.weights_version not in (0, self.mailbox.state.weights_version)
+        if missing and now - self._fetch_at > FETCH_S:
+            self._fetch(news.weights_version, 0, now)  # the standing request was lost
 
     def _fetch(self, version: int, offset: int, now: float) -> None:
         self._fetch_at = now
@@ -247,7 +247,8 @@ class Uplink:
             return
         if done is not None:
             self.mailbox.put_weights(done)
-        elif part.version == self._assembly.version:
+            self._fetch(done.version, -1, now)
+        elif part.version == self._assembly.version and self._assembly.offset:
             self._fetch(part.version, self._assembly.offset, now)
 
     def _beat(self, now: float) -> None:

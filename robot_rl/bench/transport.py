@@ -1,0 +1,238 @@
+"""How fast transitions and weights cross two processes on loopback, beside bare sockets.
+
+Every transition is checksummed, committed to the spool on disk, sent, appended to the episode log,
+and acknowledged after a disk sync; "one at a time" is one record a message, with a bounded window
+of messages in flight. The bare figures move the same bytes over the same kind of socket, with
+acknowledgements and nothing else: they are the bound.
+
+    python -m robot_rl.bench.transport
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from robot_rl.errors import WireError
+from robot_rl.specs import EnvSpec
+from robot_rl.testing.wire_harness import WireHarness, small_spec, wait_for
+from robot_rl.wire.chunk import ChunkHeader, ChunkKind, make_header
+from robot_rl.wire.mailbox import MailboxWriter
+from robot_rl.wire.memory import keep_heap
+from robot_rl.wire.record import record_dtype
+from robot_rl.wire.sockets import Dealer, Waiter
+from robot_rl.wire.spool import Spool
+from robot_rl.wire.spool_segment import Life
+from robot_rl.wire.sync import Syncer
+from robot_rl.wire.uplink import Uplink
+
+IMAGE_SIDE = 181
+"""181 x 181 x 3 = 98,283 bytes: one frame of 98 kB."""
+BACKLOG = 64 << 20
+"""Bytes spooled ahead of the acknowledgements, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What is sent: `records` records in chunks of `chunk`."""
+
+    name: str
+    spec: EnvSpec
+    chunk: int
+    records: int
+
+
+def loads(scale: float) -> list[Load]:
+    """The three of the issue."""
+    state, image = small_spec(), small_spec(image=IMAGE_SIDE)
+    return [
+        Load("state_single", state, 1, int(100_000 * scale)),
+        Load("state_batch64", state, 64, int(1_500_000 * scale)),
+        Load("image_single", image, 1, int(12_000 * scale)),
+        Load("image_batch8", image, 8, int(12_000 * scale)),
+    ]
+
+
+def chunks(load: Load) -> list[bytes]:
+    """A few distinct payloads with random contents; sequences are filled in per message."""
+    rng = np.random.default_rng(0)
+    records = np.zeros(load.chunk, record_dtype(load.spec))
+    for array in load.spec.observation:
+        name = f"obs.{array.name}"
+        if array.is_image:
+            records[name] = rng.integers(0, 256, records[name].shape, np.uint8)
+        else:
+            records[name] = rng.standard_normal(records[name].shape)
+    records["kind"] = 1
+    return [records.tobytes()]
+
+
+def wire_rate(load: Load, folder: Path) -> dict[str, float]:
+    """Records per second from spool to acknowledged log, and the share of a core on this side."""
+    with WireHarness(folder, load.spec) as wire:
+        wire.start_ingest()
+        dtype = record_dtype(load.spec)
+        records = np.frombuffer(bytearray(chunks(load)[0]), dtype)
+        spool = Spool(folder / "spool", 8 << 30)
+        mailbox = MailboxWriter(wire.runtime, "bench")
+        uplink = Uplink(wire.addresses[0], "bench", spool, mailbox)
+        syncer = Syncer(spool.sync, 0.05)
+        life = Life("bench", 1, dtype.itemsize, load.spec.to_json())
+        spool.begin(life)
+        uplink.attach(life, 0)
+        wait_for("the handshake", lambda: uplink.pump() or uplink.welcomed)
+        start, cpu = time.perf_counter(), time.process_time()
+        sent = 0
+        while sent < load.records or not uplink.idle:
+            for _ in range(16):
+                if sent >= load.records or uplink.flight_bytes > BACKLOG // 2:
+                    break
+                records["sequence"] = np.arange(sent, sent + load.chunk)
+                payload = records.tobytes()
+                spool.append(_header(payload, sent, load.chunk, dtype.itemsize), payload)
+                sent += load.chunk
+            syncer.mark(sent)
+            if not uplink.pump():
+                uplink.wait(1)
+        seconds = time.perf_counter() - start
+        busy = time.process_time() - cpu
+        uplink.close()
+        syncer.close()
+        spool.close(acknowledged=True)
+        logged = len(wire.logged("bench", 1)) if dtype.itemsize < 4096 else sent
+        if logged != sent:
+            raise WireError(f"{logged} of {sent} records in the log")
+    return {
+        "per_s": sent / seconds,
+        "MB_per_s": sent * dtype.itemsize / seconds / 1e6,
+        "sender_core": busy / seconds,
+    }
+
+
+def _header(payload: bytes, first: int, count: int, size: int) -> ChunkHeader:
+    return make_header(
+        ChunkKind.RECORDS,
+        payload,
+        actor="bench",
+        epoch=1,
+        first_sequence=first,
+        count=count,
+        record_bytes=size,
+    )
+
+
+BARE_SERVER = """
+import sys
+from robot_rl.wire.sockets import Router, Waiter
+router = Router(sys.argv[1])
+waiter = Waiter([router])
+print("READY", flush=True)
+count = 0
+while True:
+    waiter.wait(1000)
+    peer = b""
+    while (message := router.receive()) is not None:
+        count += 1
+        peer = message.peer
+        if count % 32 == 0:
+            router.send(peer, b"ack", str(count).encode())
+    if peer:
+        router.send(peer, b"ack", str(count).encode())
+"""
+
+
+def bare_rate(load: Load, folder: Path) -> dict[str, float]:
+    """The same bytes over DEALER/ROUTER with acknowledgements: no checksum, no disk, no log."""
+    with WireHarness(folder, load.spec) as wire:
+        wire.start([sys.executable, "-c", BARE_SERVER, wire.addresses[0]], "bare")
+        wait_for("the bare server", lambda: "READY" in wire.output("bare"))
+        payload = chunks(load)[0]
+        head = bytes(92)
+        dealer = Dealer(wire.addresses[0])
+        waiter = Waiter([dealer])
+        total, sent, acked = load.records // load.chunk, 0, 0
+        window = max(8, min(1024, (32 << 20) // len(payload)))
+        start = time.perf_counter()
+        while acked < total:
+            while sent < total and sent - acked < window and dealer.send(b"data", head, payload):
+                sent += 1
+            message = dealer.receive()
+            if message is None:
+                waiter.wait(10)
+            while message is not None:
+                acked = int(message.extra)
+                message = dealer.receive()
+        seconds = time.perf_counter() - start
+        dealer.close()
+    return {
+        "per_s": total * load.chunk / seconds,
+        "MB_per_s": total * len(payload) / seconds / 1e6,
+    }
+
+
+def weights_latency(folder: Path, *, megabytes: float, rounds: int) -> dict[str, float]:
+    """From `publish` in this process to the weights in the actor's hands (same host, one clock)."""
+    rng = np.random.default_rng(0)
+    size = int(megabytes * 1e6 / 4)
+    weights = {f"layer{i}": rng.standard_normal(size // 4).astype("f4") for i in range(4)}
+    times = []
+    with WireHarness(folder) as wire:
+        wire.start_ingest()
+        wire.start_io("bench")
+        learner, link = wire.learner(), wire.link("bench", 1)
+        wait_for("the connection", lambda: link.status == 1)
+        for version in range(1, rounds + 1):
+            time.sleep(0.005)
+            start = time.perf_counter()
+            learner.publish(weights, version)
+            while (new := link.newest()) is None or new[1] != version:
+                time.sleep(0.0001)
+            times.append(time.perf_counter() - start)
+    p50, p99 = np.percentile(times, [50, 99])
+    return {"p50_ms": 1e3 * float(p50), "p99_ms": 1e3 * float(p99)}
+
+
+def median(results: list[dict[str, float]]) -> dict[str, float]:
+    """Key by key."""
+    return {key: statistics.median(r[key] for r in results) for key in results[0]}
+
+
+def run(*, repeats: int = 3, scale: float = 1.0) -> dict[str, Any]:
+    """Medians of `repeats` interleaved runs; rates in records/s, weights in ms."""
+    keep_heap()  # as the I/O process does
+    root = Path(tempfile.mkdtemp(prefix="bench-transport-"))
+    rates: dict[str, dict[str, list[dict[str, float]]]] = {}
+    try:
+        for repeat in range(repeats):
+            for load in loads(scale):
+                for kind, measure in (("wire", wire_rate), ("bare", bare_rate)):
+                    folder = root / f"{load.name}-{kind}-{repeat}"
+                    folder.mkdir()
+                    rates.setdefault(load.name, {}).setdefault(kind, []).append(
+                        measure(load, folder)
+                    )
+                    shutil.rmtree(folder)
+        folder = root / "weights"
+        folder.mkdir()
+        latency = weights_latency(folder, megabytes=1.0, rounds=int(200 * scale) + 20)
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+    result: dict[str, Any] = {"weights_1MB": latency}
+    for name, kinds in rates.items():
+        wire, bare = median(kinds["wire"]), median(kinds["bare"])
+        result[name] = {**wire, "bare_per_s": bare["per_s"], "bare_MB_per_s": bare["MB_per_s"]}
+        result[name]["of_bare"] = wire["per_s"] / bare["per_s"]
+    return result
+
+
+if __name__ == "__main__":
+    json.dump(run(), sys.stdout, indent=2)
