@@ -1,4 +1,4 @@
-"""Adam on one flat vector, written so that a compiler can fuse it into the update."""
+"""Adam on one flat vector, in plain operations that a compiler fuses into the update."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from robot_rl.networks.flat import Layout
+
 BETA1, BETA2, EPS = 0.9, 0.999, 1e-8
 
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """A flat parameter vector with the moments of its Adam (1412.6980, algorithm 1)."""
+    """A flat parameter vector with the moments of its Adam."""
 
     value: Tensor
     """(size,) float32."""
@@ -25,26 +27,28 @@ class Trained:
 
     @classmethod
     def fresh(cls, value: Tensor) -> Trained:
-        return cls(
-            value,
-            torch.zeros_like(value),
-            torch.zeros_like(value),
-            torch.zeros((), device=value.device),
-        )
+        moments = torch.zeros_like(value), torch.zeros_like(value)
+        return cls(value, *moments, torch.zeros((), device=value.device))
 
+    @property
     def tensors(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         return self.value, self.mean, self.square, self.steps
 
-    def clone(self) -> Trained:
-        return Trained(*(tensor.clone() for tensor in self.tensors()))
+    def views(self, name: str, layout: Layout) -> dict[str, Tensor]:
+        """All of it as named views: `<name>.<array>`, `<name>.mean.<array>`, …"""
+        return (
+            {f"{name}.steps": self.steps}
+            | layout.views(self.value, f"{name}.")
+            | layout.views(self.mean, f"{name}.mean.")
+            | layout.views(self.square, f"{name}.square.")
+        )
 
 
 def adam_(trained: Trained, gradient: Tensor, lr: float) -> None:
-    """One Adam step in place; `gradient` has the shape of the value."""
-    value, mean, square, steps = trained.tensors()
+    """One step of Adam in place (Kingma & Ba, 1412.6980, algorithm 1)."""
+    value, mean, square, steps = trained.tensors
     steps.add_(1.0)
     mean.lerp_(gradient, 1.0 - BETA1)
     square.lerp_(gradient.square(), 1.0 - BETA2)
-    size = lr / (1.0 - BETA1**steps)
-    root = (square / (1.0 - BETA2**steps)).sqrt_().add_(EPS)
-    value.sub_(size * mean / root)
+    unbiased = mean / (1.0 - BETA1**steps)
+    value.sub_(lr * unbiased / ((square / (1.0 - BETA2**steps)).sqrt() + EPS))

@@ -13,8 +13,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from robot_rl.agents.block import Block, to_block
-from robot_rl.agents.compiling import Compiler
+from robot_rl.agents.block import to_block
+from robot_rl.agents.compiling import Step, compiled
+from robot_rl.agents.graphed import Graphed
 from robot_rl.agents.optim import Trained, adam_
 from robot_rl.agents.packing import pack, unpack
 from robot_rl.errors import ConfigError, SpecError
@@ -24,6 +25,13 @@ from robot_rl.networks.mlp import mlp, mlp_layout
 from robot_rl.networks.observation import vector_size
 from robot_rl.specs import EnvSpec
 from robot_rl.types import Array, Batch
+
+METRICS = (
+    "critic_loss", "q_mean", "target_q", "td_error", "critic_grad_norm",
+    "actor_loss", "entropy", "temperature", "action_saturation", "actor_grad_norm",
+)  # fmt: skip
+MIN_DEVIATION = 1e-2
+"""Least standard deviation an input is divided by: constant inputs stay of order one."""
 
 
 class SAC:
@@ -35,8 +43,8 @@ class SAC:
         *,
         seed: int,
         device: str = "cpu",
+        compile: bool = True,  # on a CPU; a CUDA device captures the block as a graph
         threads: int = 1,  # of torch's pool, for the whole process
-        compile: bool = True,
         precision: Literal["float32", "bfloat16"] = "float32",  # of matrix products
         batch_size: int = 256,
         utd: int = 4,  # critic updates a block; one actor update
@@ -52,40 +60,39 @@ class SAC:
         normalize: bool = True,  # inputs by mean and deviation of the first block, then fixed
         metrics_every: int = 50,  # blocks
     ) -> None:
-        if spec.image_keys:
-            raise SpecError(f"{spec.name}: SAC takes no images: {', '.join(spec.image_keys)}")
-        if not 1 <= subset <= critics:
-            raise ConfigError(f"subset={subset}; valid: 1 … critics={critics}")
-        if precision not in ("float32", "bfloat16"):
-            raise ConfigError(f"precision={precision!r}; valid: float32, bfloat16")
-        if device.startswith("cuda") and not torch.cuda.is_available():
-            raise ConfigError(f"device={device!r}, but torch finds no CUDA device; valid: cpu")
+        _check(spec, device, precision, subset, critics)
         torch.set_num_threads(threads)
         self.spec, self.device = spec, torch.device(device)
         self.batch_size, self.utd, self.subset, self.critics = batch_size, utd, subset, critics
         self.lr, self.tau, self.entropy_backup = lr, tau, entropy_backup
-        self.normalize, self.metrics_every = normalize, metrics_every
-        self.dtype = torch.float32 if precision == "float32" else torch.bfloat16
+        self.normalize, self.metrics_every, self.blocks = normalize, metrics_every, 0
         self.dim, width = spec.action_dim, vector_size(spec)
         self.target_entropy = -self.dim / 2 if target_entropy is None else target_entropy
+        self.generator = torch.Generator().manual_seed(seed)
 
+        self.dtype = torch.float32 if precision == "float32" else torch.bfloat16
         self.critic_layout = mlp_layout(
             width + self.dim, hidden, 1, copies=critics, layer_norm=layer_norm
         )
         self.actor_layout = mlp_layout(width, hidden, 2 * self.dim)
-        self.generator = torch.Generator().manual_seed(seed)
-        self.critic = self._fresh(xavier_uniform_(self.critic_layout, self.generator))
-        self.actor = self._fresh(xavier_uniform_(self.actor_layout, self.generator))
-        self.log_temperature = self._fresh(torch.tensor([initial_temperature]).log())
+        self.critic, self.actor = self._fresh(self.critic_layout), self._fresh(self.actor_layout)
+        start = torch.tensor([initial_temperature], device=self.device)
+        self.log_temperature = Trained.fresh(start.log())
         self.target = self.critic.value.clone()
         self.scale = torch.zeros(2, width, device=self.device)
         """Mean and standard deviation of the inputs; deviation 0 before the first block."""
-        self.blocks = 0
 
-        compiler = Compiler(enabled=compile, device=self.device)
-        self._next_actions = compiler(self.next_actions)
-        self._critic_update = compiler(self.critic_update)
-        self._actor_update = compiler(self.actor_update)
+        self._critic_step: Step = self.critic_step
+        self._actor_step: Step = self.actor_step
+        if compile and self.device.type == "cpu":
+            row = torch.zeros(batch_size)
+            obs, action = torch.zeros(batch_size, width), torch.zeros(batch_size, self.dim)
+            members = torch.arange(subset)
+            self._critic_step = compiled(
+                self.critic_step, self._critic_inputs(members, obs, action, row, row, obs, action)
+            )
+            self._actor_step = compiled(self.actor_step, self._actor_inputs(obs, action))
+        self._block = Graphed(self.block, lambda: list(self._tensors().values()))
 
     # -- one block -------------------------------------------------------------------------
 
@@ -95,151 +102,117 @@ class SAC:
         Raises SpecError on a batch that is not utd * batch_size rows of the spec, and
         PoisonedDataError on NaN or infinity; the agent is unchanged then.
         """
-        block = to_block(batch, self.spec, self.utd * self.batch_size, self.device)
-        block = self._normalized(block)
-        noise = self._normal(len(block.reward) + self.batch_size)
-        members = self._members()
-        rows = [slice(i * self.batch_size, (i + 1) * self.batch_size) for i in range(self.utd)]
-        with torch.no_grad():
-            temperature = self.log_temperature.value.exp()
-            # The actor is fixed within the block, so all its next actions are drawn at once.
-            next_action, bonus = self._next_actions(
-                self.actor.value, temperature, block.next_obs, noise[: -self.batch_size]
-            )
-            x = torch.cat((block.obs, block.action), dim=1)
-            next_x = torch.cat((block.next_obs, next_action), dim=1)
-            for i, row in enumerate(rows):
-                critic_metrics = self._critic_update(
-                    *self.critic.tensors(),
-                    self.target,
-                    members[i],
-                    x[row],
-                    block.reward[row],
-                    block.discount[row],
-                    next_x[row],
-                    bonus[row],
-                )
-            actor_metrics = self._actor_update(
-                *self.actor.tensors(),
-                *self.log_temperature.tensors(),
-                self.critic.value,
-                block.obs[rows[-1]],
-                noise[-self.batch_size :],
-            )
+        rows = self.utd * self.batch_size
+        data = to_block(batch, self.spec, rows, self.device)
+        if not bool(self.scale[1].any()):
+            self._fit_scale(data.obs)
+        noise = torch.randn(rows + self.batch_size, self.dim, generator=self.generator)
+        draws = torch.rand(self.utd, self.critics, generator=self.generator)
+        members = draws.argsort(1)[:, : self.subset]
+        metrics = self._block(
+            data.obs, data.action, data.reward, data.discount, data.next_obs,
+            noise.to(self.device), members.to(self.device),
+        )  # fmt: skip
         self.blocks += 1
         if self.blocks % self.metrics_every:
             return None
-        return _named(critic_metrics, CRITIC_METRICS) | _named(actor_metrics, ACTOR_METRICS)
+        return dict(zip(METRICS, metrics.tolist(), strict=True))
 
-    # -- losses ----------------------------------------------------------------------------
+    @torch.no_grad()
+    def block(
+        self, obs: Tensor, action: Tensor, reward: Tensor, discount: Tensor, next_obs: Tensor,
+        noise: Tensor, members: Tensor,
+    ) -> Tensor:  # fmt: skip
+        """The whole block on the device, without a synchronisation; gives the METRICS."""
+        mean, deviation = self.scale
+        obs, next_obs = (obs - mean) / deviation, (next_obs - mean) / deviation
+        for i in range(self.utd):
+            rows = slice(i * self.batch_size, (i + 1) * self.batch_size)
+            (critic_metrics,) = self._critic_step(
+                *self._critic_inputs(
+                    members[i], obs[rows], action[rows], reward[rows], discount[rows],
+                    next_obs[rows], noise[rows],
+                )
+            )  # fmt: skip
+        (actor_metrics,) = self._actor_step(
+            *self._actor_inputs(obs[rows], noise[-self.batch_size :])
+        )
+        return torch.cat((critic_metrics, actor_metrics))
 
-    def next_actions(
-        self, actor: Tensor, temperature: Tensor, next_obs: Tensor, noise: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """a' ~ π(s') and the target's entropy bonus -α log π(a'|s'), 0 without backup."""
-        outputs = mlp(self.actor_layout.views(actor), next_obs, self.dtype)[0]
-        action, log_prob = squashed_sample(outputs, noise)
-        bonus = -temperature * log_prob if self.entropy_backup else torch.zeros_like(log_prob)
-        return action, bonus
+    def _critic_inputs(self, *rows: Tensor) -> tuple[Tensor, ...]:
+        flat = (self.actor.value, self.log_temperature.value, self.target)
+        return (*self.critic.tensors, *flat, *rows)
 
-    def critic_loss(self, critic: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Σ over critics of mean (Q(s, a) - y)²  (1812.05905, eq. 5); and the values (E, B)."""
-        q = mlp(self.critic_layout.views(critic), x, self.dtype)[..., 0]
-        return (q - y).square().mean(1).sum(), q
+    def _actor_inputs(self, *rows: Tensor) -> tuple[Tensor, ...]:
+        return (*self.actor.tensors, *self.log_temperature.tensors, self.critic.value, *rows)
 
-    def critic_update(
+    # -- losses: pure functions of their arguments, which they update in place ---------------
+
+    def critic_step(
         self,
-        critic: Tensor,
-        mean: Tensor,
-        square: Tensor,
-        steps: Tensor,
-        target: Tensor,
-        members: Tensor,
-        x: Tensor,
-        reward: Tensor,
-        discount: Tensor,
-        next_x: Tensor,
-        bonus: Tensor,
-    ) -> Tensor:
-        """y = r + γ m (min over a random subset of Q'(s', a') + bonus)  (2302.02948, alg. 1)."""
+        critic: Tensor, mean: Tensor, square: Tensor, steps: Tensor,
+        actor: Tensor, log_temperature: Tensor, target: Tensor, members: Tensor,
+        obs: Tensor, action: Tensor, reward: Tensor, discount: Tensor, next_obs: Tensor,
+        noise: Tensor,
+    ) -> tuple[Tensor]:  # fmt: skip
+        """One step of Adam on the critics, then Polyak on their targets.
+
+        y = r + γ m (min over a random subset of Q'(s', a') - α log π(a'|s')), a' ~ π(s')
+        (2302.02948, algorithm 1; the entropy term only with `entropy_backup`).
+        """
+        next_action, log_prob = self.sample(actor, next_obs, noise)
         parts = self.critic_layout.views(target)
         if self.subset < self.critics:
             parts = {name: part.index_select(0, members) for name, part in parts.items()}
-        next_q = mlp(parts, next_x, self.dtype)[..., 0].amin(0)
-        y = reward + discount * (next_q + bonus)
+        next_x = torch.cat((next_obs, next_action), dim=1)
+        value = mlp(parts, next_x, self.dtype)[..., 0].amin(0)
+        if self.entropy_backup:
+            value = value - log_temperature.exp() * log_prob
+        y = reward + discount * value
+
         gradient, (loss, q) = torch.func.grad_and_value(self.critic_loss, has_aux=True)(
-            critic, x, y
+            critic, torch.cat((obs, action), dim=1), y
         )
         adam_(Trained(critic, mean, square, steps), gradient, self.lr)
         target.lerp_(critic, self.tau)
         error = (q - y).abs().mean()
-        return torch.stack((loss, q.mean(), y.mean(), error, gradient.norm()))
+        return (torch.stack((loss, q.mean(), y.mean(), error, gradient.norm())),)
+
+    def critic_loss(self, critic: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Σ over critics of mean (Q(s, a) - y)² (1812.05905, eq. 5); and Q (critics, rows)."""
+        q = mlp(self.critic_layout.views(critic), x, self.dtype)[..., 0]
+        return (q - y).square().mean(1).sum(), q
+
+    def actor_step(
+        self,
+        actor: Tensor, mean: Tensor, square: Tensor, steps: Tensor,
+        log_temperature: Tensor, t_mean: Tensor, t_square: Tensor, t_steps: Tensor,
+        critic: Tensor, obs: Tensor, noise: Tensor,
+    ) -> tuple[Tensor]:  # fmt: skip
+        """One step of Adam on the actor, and one on log α down J(α) = α (H - H̄) (eq. 18)."""
+        temperature = log_temperature.exp()
+        gradient, (loss, (log_prob, action)) = torch.func.grad_and_value(
+            self.actor_loss, has_aux=True
+        )(actor, temperature, critic, obs, noise)
+        adam_(Trained(actor, mean, square, steps), gradient, self.lr)
+        entropy = -log_prob.mean()
+        slope = temperature * (entropy - self.target_entropy)  # dJ / d log α
+        adam_(Trained(log_temperature, t_mean, t_square, t_steps), slope, self.lr)
+        saturation = (action.abs() > 0.98).float().mean()
+        return (torch.stack((loss, entropy, temperature[0], saturation, gradient.norm())),)
 
     def actor_loss(
         self, actor: Tensor, temperature: Tensor, critic: Tensor, obs: Tensor, noise: Tensor
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """mean (α log π(a|s) - mean over all critics of Q(s, a))  (1812.05905, eq. 7)."""
-        outputs = mlp(self.actor_layout.views(actor), obs, self.dtype)[0]
-        action, log_prob = squashed_sample(outputs, noise)
+        """mean (α log π(a|s) - mean over all critics of Q(s, a)) (1812.05905, eq. 7)."""
+        action, log_prob = self.sample(actor, obs, noise)
         x = torch.cat((obs, action), dim=1)
         q = mlp(self.critic_layout.views(critic), x, self.dtype)[..., 0].mean(0)
         return (temperature * log_prob - q).mean(), (log_prob, action)
 
-    def actor_update(
-        self,
-        actor: Tensor,
-        mean: Tensor,
-        square: Tensor,
-        steps: Tensor,
-        log_temperature: Tensor,
-        t_mean: Tensor,
-        t_square: Tensor,
-        t_steps: Tensor,
-        critic: Tensor,
-        obs: Tensor,
-        noise: Tensor,
-    ) -> Tensor:
-        """One actor step, then α's: the gradient of α (H - H̄) (1812.05905, eq. 18)."""
-        temperature = log_temperature.exp()[0]
-        gradient, (loss, (log_prob, action)) = torch.func.grad_and_value(
-            self.actor_loss, has_aux=True
-        )(actor, temperature, critic, obs, noise)
-        entropy = -log_prob.mean()
-        adam_(Trained(actor, mean, square, steps), gradient, self.lr)
-        # J(α) = α (H - H̄) in log α: dJ/dlog α = α (H - H̄).
-        t_gradient = (temperature * (entropy - self.target_entropy)).reshape(1)
-        adam_(Trained(log_temperature, t_mean, t_square, t_steps), t_gradient, self.lr)
-        saturation = (action.abs() > 0.98).float().mean()
-        return torch.stack((loss, entropy, temperature, saturation, gradient.norm()))
-
-    # -- inputs and random numbers ---------------------------------------------------------
-
-    def _normalized(self, block: Block) -> Block:
-        if self.blocks == 0 and not bool(self.scale[1].any()):
-            self.scale[1] = 1.0
-            if self.normalize:
-                self.scale[0] = block.obs.mean(0)
-                self.scale[1] = block.obs.std(0).clamp_min(MIN_DEVIATION)
-        mean, deviation = self.scale
-        return Block(
-            (block.obs - mean) / deviation,
-            block.action,
-            block.reward,
-            (block.next_obs - mean) / deviation,
-            block.discount,
-        )
-
-    def _normal(self, rows: int) -> Tensor:
-        noise = torch.randn(rows, self.dim, generator=self.generator)
-        return noise.to(self.device)
-
-    def _members(self) -> Tensor:
-        """(utd, subset) indices of distinct critics, drawn for each critic update."""
-        draws = torch.rand(self.utd, self.critics, generator=self.generator)
-        return draws.argsort(1)[:, : self.subset].to(self.device)
-
-    def _fresh(self, value: Tensor) -> Trained:
-        return Trained.fresh(value.to(self.device))
+    def sample(self, actor: Tensor, obs: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """a ~ π(s) (rows, dim) and log π(a|s) (rows,)."""
+        return squashed_sample(mlp(self.actor_layout.views(actor), obs, self.dtype)[0], noise)
 
     # -- weights and state -----------------------------------------------------------------
 
@@ -257,27 +230,6 @@ class SAC:
             for name, weight in weights.items()
         }
 
-    def _tensors(self) -> dict[str, Tensor]:
-        """Every tensor of the state by name: views, so that writing them sets the agent."""
-        tensors: dict[str, Tensor] = {"scale": self.scale}
-        groups = (
-            ("critic", self.critic, self.critic_layout),
-            ("actor", self.actor, self.actor_layout),
-            ("log_temperature", self.log_temperature, Layout({"value": (1,)})),
-        )
-        for group, trained, layout in groups:
-            tensors[f"{group}.steps"] = trained.steps
-            for part, flat in (
-                ("", trained.value),
-                ("mean.", trained.mean),
-                ("square.", trained.square),
-            ):
-                for name, view in layout.views(flat).items():
-                    tensors[f"{group}.{part}{name}"] = view
-        for name, view in self.critic_layout.views(self.target).items():
-            tensors[f"target.{name}"] = view
-        return tensors
-
     def state(self) -> dict[str, Array]:
         """Everything to go on bit-equal (see `Agent.state`)."""
         return pack(self._tensors(), self.generator, self.blocks)
@@ -286,12 +238,33 @@ class SAC:
         """Raises CheckpointError naming the first array that does not fit; unchanged then."""
         self.blocks = unpack(state, self._tensors(), self.generator)
 
+    def _tensors(self) -> dict[str, Tensor]:
+        """Every tensor of the state by name: views, so that writing them sets the agent."""
+        temperature = Layout({"value": (1,)})
+        return (
+            {"scale": self.scale}
+            | self.critic.views("critic", self.critic_layout)
+            | self.critic_layout.views(self.target, "target.")
+            | self.actor.views("actor", self.actor_layout)
+            | self.log_temperature.views("log_temperature", temperature)
+        )
 
-CRITIC_METRICS = ("critic_loss", "q_mean", "target_q", "td_error", "critic_grad_norm")
-ACTOR_METRICS = ("actor_loss", "entropy", "temperature", "action_saturation", "actor_grad_norm")
-MIN_DEVIATION = 1e-2
-"""Least standard deviation an input is divided by: constant inputs stay of order one."""
+    def _fresh(self, layout: Layout) -> Trained:
+        return Trained.fresh(xavier_uniform_(layout, self.generator).to(self.device))
+
+    def _fit_scale(self, obs: Tensor) -> None:
+        self.scale[1] = 1.0
+        if self.normalize:
+            self.scale[0] = obs.mean(0)
+            self.scale[1] = obs.std(0).clamp_min(MIN_DEVIATION)
 
 
-def _named(values: Tensor, names: tuple[str, ...]) -> dict[str, float]:
-    return dict(zip(names, values.tolist(), strict=True))
+def _check(spec: EnvSpec, device: str, precision: str, subset: int, critics: int) -> None:
+    if spec.image_keys:
+        raise SpecError(f"{spec.name}: SAC takes no images: {', '.join(spec.image_keys)}")
+    if not 1 <= subset <= critics:
+        raise ConfigError(f"subset={subset}; valid: 1 … critics={critics}")
+    if precision not in ("float32", "bfloat16"):
+        raise ConfigError(f"precision={precision!r}; valid: float32, bfloat16")
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise ConfigError(f"device={device!r}, but torch finds no CUDA device; valid: cpu")

@@ -4,32 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 
-@dataclass(frozen=True)
 class Layout:
-    """Names and shapes of the arrays in a flat vector, in order."""
+    """Names and shapes of the arrays in a flat vector, in order; `size` is its length."""
 
-    shapes: Mapping[str, tuple[int, ...]]
+    def __init__(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        self.shapes = dict(shapes)
+        self.sizes = [math.prod(shape) for shape in self.shapes.values()]
+        self.size = sum(self.sizes)
 
-    @property
-    def sizes(self) -> list[int]:
-        return [math.prod(shape) for shape in self.shapes.values()]
-
-    @property
-    def size(self) -> int:
-        """Length of the flat vector."""
-        return sum(self.sizes)
-
-    def views(self, flat: Tensor) -> dict[str, Tensor]:
-        """Named views of `flat` (size,); differentiable, and writable outside a graph."""
+    def views(self, flat: Tensor, prefix: str = "") -> dict[str, Tensor]:
+        """Named views of `flat` (size,); writing them writes `flat`."""
         parts = flat.split(self.sizes)
         return {
-            name: part.view(shape)
+            prefix + name: part.view(shape)
             for (name, shape), part in zip(self.shapes.items(), parts, strict=True)
         }
 
