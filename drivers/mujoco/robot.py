@@ -17,6 +17,7 @@ from robot_rl.interfaces import Capability
 from robot_rl.types import Array, Command, RobotState
 
 GRIPPER_RANGE = (0.0, 0.08)
+SITE = int(mujoco.mjtObj.mjOBJ_SITE)
 RESET_SPEED = 0.15
 """m/s of the target when a reset is driven instead of placed."""
 
@@ -70,8 +71,16 @@ class SimRobot:
         self._kinematics = InverseKinematics(
             model, self._world.home_qpos, self._joints, self._dofs, self._site
         )
+        # Views into the physics' own arrays: what MuJoCo writes there is read without a lookup.
         self._position = data.site_xpos[self._site]
         self._matrix = data.site_xmat[self._site]
+        self._q, self._dq = data.qpos[None, self._arm_q], data.qvel[None, self._arm_v]
+        self._tau = data.qfrc_actuator[None, self._arm_v]
+        self._gravity = data.qfrc_gravcomp[None, self._arm_v]
+        self._contact = data.qfrc_constraint[self._arm_v]
+        self._widths = data.qpos[self._fingers[0] : self._fingers[0] + 2]
+        self._width_target = data.ctrl[self._gripper : self._gripper + 1]
+        self._targets, self._target_quat = data.mocap_pos[:2], data.mocap_quat[1]
         self._jacobian = np.zeros((6, model.nv))
         self._velocity = np.zeros(6)
         self.clock.restart()
@@ -79,33 +88,29 @@ class SimRobot:
 
     def read(self) -> RobotState:
         self._require_connection()
-        model, data = self._world.model, self._world.data
-        pose, setpoint = np.empty((1, 7)), np.empty((1, 7))
+        pose, setpoint, twist = np.empty((1, 7)), np.empty((1, 7)), np.empty((1, 6))
+        quat = pose[0, 3:]
         pose[0, :3] = self._position
-        mujoco.mju_mat2Quat(pose[0, 3:], self._matrix)
-        if pose[0, 3] < 0.0:
-            pose[0, 3:] *= -1.0
-        setpoint[0, :3] = data.mocap_pos[0]
-        setpoint[0, 3:] = data.mocap_quat[1]
+        mujoco.mju_mat2Quat(quat, self._matrix)
+        if quat[0] < 0.0:
+            quat *= -1.0
+        setpoint[0, :3], setpoint[0, 3:] = self._targets[0], self._target_quat
         mujoco.mj_objectVelocity(
-            model, data, mujoco.mjtObj.mjOBJ_SITE, self._site, self._velocity, 0
+            self._world.model, self._world.data, SITE, self._site, self._velocity, 0
         )
-        twist = np.empty((1, 6))
         twist[0, :3], twist[0, 3:] = self._velocity[3:], self._velocity[:3]
-        left, right = self._fingers
-        tau = data.qfrc_actuator[self._arm_v] + data.qfrc_gravcomp[self._arm_v]
         return RobotState(
             stamp_ns=self.clock.now_ns(),
             boot_id=self.clock.boot_id,
-            q=data.qpos[None, self._arm_q].copy(),
-            dq=data.qvel[None, self._arm_v].copy(),
-            tau=tau[None],
+            q=self._q.copy(),
+            dq=self._dq.copy(),
+            tau=self._tau + self._gravity,
             pose=pose,
             twist=twist,
             wrench=self._wrench(),
-            gripper_width=np.array([data.qpos[left] + data.qpos[right]]),
+            gripper_width=np.array([self._widths[0] + self._widths[1]]),
             setpoint=setpoint,
-            gripper_setpoint=data.ctrl[None, self._gripper].copy(),
+            gripper_setpoint=self._width_target.copy(),
         )
 
     def command(self, command: Command) -> None:
@@ -118,7 +123,7 @@ class SimRobot:
         """Rests at `pose` (1, 7); RobotFault when it is out of reach or blocked."""
         self._require_connection()
         check_poses(pose, 1, "move_to")
-        width = float(self._world.data.ctrl[self._gripper] if gripper is None else gripper[0])
+        width = float(self._width_target[0] if gripper is None else gripper[0])
         if self._teleport:
             self._place(np.asarray(pose[0], np.float64), width)
         else:
@@ -136,7 +141,7 @@ class SimRobot:
 
     def _wrench(self) -> Array:
         """(1, 6) at the tool centre point, base axes."""
-        torque = self._world.data.qfrc_constraint[self._arm_v]
+        torque = self._contact
         if not torque.any():
             return np.zeros((1, 6))
         jacobian = self._jacobian
@@ -149,10 +154,9 @@ class SimRobot:
         return np.linalg.solve(square, arm @ torque)[None]
 
     def _set_target(self, pose: Array, width: float) -> None:
-        data = self._world.data
-        data.mocap_pos[:2] = pose[:3]
-        data.mocap_quat[1] = pose[3:]
-        data.ctrl[self._gripper] = min(max(width, GRIPPER_RANGE[0]), GRIPPER_RANGE[1])
+        self._targets[:] = pose[:3]
+        self._target_quat[:] = pose[3:]
+        self._width_target[0] = min(max(width, GRIPPER_RANGE[0]), GRIPPER_RANGE[1])
 
     def _place(self, pose: Array, width: float) -> None:
         joints, residual = self._kinematics.solve(pose)
