@@ -8,6 +8,8 @@ the record (RGB), which a PNG viewer that reads the bytes shows with red and blu
 
 from __future__ import annotations
 
+import struct
+
 import numpy as np
 
 from robot_rl.errors import DataError
@@ -17,6 +19,8 @@ from robot_rl.wire.record import record_dtype
 
 RAW_BIT = np.uint32(1 << 31)
 PNG_LEVEL = 1
+PNG_START = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
+"""What every PNG begins with; its width and height follow."""
 
 
 def image_fields(spec: EnvSpec) -> list[str]:
@@ -67,7 +71,8 @@ def decode(payload: bytes | memoryview, count: int, spec: EnvSpec) -> Array:
 
 
 def decode_lean(payload: bytes | memoryview, count: int, spec: EnvSpec) -> Array:
-    """The records less their images: cheap, for checks; raises DataError as `decode` does."""
+    """The records (count,) less their images, without decoding those; raises DataError on sizes
+    that do not add up."""
     return _split(memoryview(payload).cast("B"), count, spec)[0]
 
 
@@ -103,10 +108,14 @@ def _decode_image(blob: memoryview, raw: bool, out: Array) -> None:
         return
     import cv2
 
+    height, width = out.shape[:2]
+    if bytes(blob[:24]) != PNG_START + struct.pack(">II", width, height):
+        # looked at before decoding, so that a few bytes cannot ask for gigabytes
+        raise DataError(f"an image of the chunk is not a PNG of shape {list(out.shape)}")
     try:
         image = cv2.imdecode(np.frombuffer(blob, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error as error:
-        raise DataError(f"an image of the chunk is no PNG: {error}") from error
+        raise DataError(f"an image of the chunk does not decode: {error}") from error
     if image is None or image.size != out.size or image.dtype != np.uint8:
         raise DataError(f"an image of the chunk is not a PNG of shape {list(out.shape)}")
     out[:] = image.reshape(out.shape)

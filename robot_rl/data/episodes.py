@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from robot_rl.data.amend import Amendment, EpisodeColumns, apply
-from robot_rl.data.log_reader import LogReader
+from robot_rl.data.log_reader import LogReader, read_amendments
 from robot_rl.types import Array
 from robot_rl.wire.record import Kind
 
@@ -50,17 +50,15 @@ class _Open:
 
 
 def read_episodes(path: Path | str) -> Iterator[Episode]:
-    """Every episode that has a step to learn from, in the order of their ends in the log.
+    """Every episode that has a step to learn from, in the order in which they end in the log;
+    those that broke off come when their actor's next one starts, or last.
 
-    Discarded episodes are left out, trimmed ones shortened, relabels applied. Raises DataError as
-    LogReader does. Reads the log twice: amendments may come long after what they amend.
+    Discarded episodes are left out, trimmed ones shortened, relabels applied, those that came
+    long after the episode too. Raises DataError as LogReader does.
     """
-    with LogReader(path) as reader:
-        for _ in reader.chunks():
-            pass
-        amendments: dict[tuple[str, int, int], list[Amendment]] = {}
-        for amendment in reader.amendments:
-            amendments.setdefault(amendment.key, []).append(amendment)
+    amendments: dict[tuple[str, int, int], list[Amendment]] = {}
+    for amendment in read_amendments(path):
+        amendments.setdefault(amendment.key, []).append(amendment)
     for actor, epoch, found in _collect(path):
         number = int(found.pieces[0]["episode"][0])
         episode = _finish(found, actor, epoch, amendments.get((actor, epoch, number), []))
@@ -87,6 +85,8 @@ def _collect(path: Path | str) -> Iterator[tuple[str, int, _Open]]:
                 before.positions.append(position)
                 before.next_sequence = int(piece["sequence"][-1]) + 1
                 before.ended = bool(piece["terminated"][-1] or piece["truncated"][-1])
+                if before.ended:
+                    yield *key, running.pop(key)
     for key, left in running.items():
         yield *key, left
 
@@ -104,7 +104,6 @@ def _runs(records: Array) -> list[tuple[int, int]]:
 def _continues(before: _Open, record: Array) -> bool:
     return (
         record["kind"] == Kind.STEP
-        and not before.ended
         and record["episode"] == before.pieces[-1]["episode"][-1]
         and int(record["sequence"]) == before.next_sequence
     )

@@ -12,7 +12,7 @@ import numpy as np
 
 from robot_rl.data import amend, codec
 from robot_rl.data.manifest import read_manifest, require_spec
-from robot_rl.data.segments import first_position, list_segments, segment_name, walk
+from robot_rl.data.segments import first_position, list_segments, read_payload, segment_name, walk
 from robot_rl.errors import DataError
 from robot_rl.specs import EnvSpec
 from robot_rl.types import Array
@@ -214,6 +214,18 @@ class LogReader:
         found = self._parse()
         if found is not None:
             self.amendments.append(amend.decode(found[1]))
+
+
+def read_amendments(path: Path | str) -> list[amend.Amendment]:
+    """Every amendment in the log, found by its headers alone; raises as LogReader does."""
+    read_manifest(Path(path))
+    found = []
+    for file in list_segments(Path(path)):
+        entries = [entry for entry in walk(file) if entry.header.kind == ChunkKind.AMEND]
+        with file.open("rb") as handle:
+            payloads = [read_payload(handle.fileno(), entry, file) for entry in entries]
+        found += [amend.decode(payload) for payload in payloads]
+    return found
 
 
 def _split(chunk: LogChunk, count: int) -> tuple[LogChunk, LogChunk | None]:

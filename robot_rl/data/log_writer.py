@@ -141,7 +141,7 @@ class LogWriter:
                 f"'{header.actor}'; the log already has up to {last}"
             )
         if header.kind == ChunkKind.ENCODED:
-            _check_records(codec.decode_lean(payload, header.count, self.spec), header)
+            _check_records(codec.decode(payload, header.count, self.spec), header)
         else:
             records = np.frombuffer(payload, self._dtype)
             _check_records(records, header)

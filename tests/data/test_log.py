@@ -13,12 +13,13 @@ import numpy as np
 import pytest
 from log_streams import IMAGE_SPEC, SPEC, chunk_header, episode, rows_of, write_log
 
+from robot_rl.data import codec
 from robot_rl.data.log_reader import LogReader
 from robot_rl.data.log_writer import LogWriter
 from robot_rl.data.segments import list_segments
 from robot_rl.errors import DataError, InUseError, PoisonedDataError, SpecError
 from robot_rl.specs import ArraySpec
-from robot_rl.wire.chunk import HEADER_BYTES, ChunkKind
+from robot_rl.wire.chunk import HEADER_BYTES, ChunkKind, make_header
 
 TESTS = Path(__file__).parent
 
@@ -86,8 +87,8 @@ def test_an_opened_log_goes_on_with_its_sequences(tmp_path: Path) -> None:
         with pytest.raises(DataError, match="already has up to 17"):
             log.append_records(episode(5, sequence=12), "a", 1)
         assert log.append_records(episode(5, sequence=18), "a", 1).position == 18
-        assert log.append_records(episode(5, sequence=0), "a", 2).position == 24
-    assert LogWriter.open(tmp_path / "log", SPEC).epochs() == {("a", 1): 23, ("a", 2): 5}
+        assert log.append_records(episode(5, sequence=0), "a", 2**64 - 1).position == 24
+    assert LogWriter.open(tmp_path / "log", SPEC).epochs() == {("a", 1): 23, ("a", 2**64 - 1): 5}
 
 
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
@@ -154,11 +155,14 @@ def test_png_gives_back_the_same_bytes(tmp_path: Path, noise: bool) -> None:
     block = episode(6, spec=IMAGE_SPEC)
     if not noise:
         block["obs.wrist"] = np.arange(12)[:, None, None] * 20
-    for codec in ("raw", "png"):
-        with LogWriter.create(tmp_path / codec, IMAGE_SPEC, codec=codec) as log:
+    for name in ("raw", "png"):
+        with LogWriter.create(tmp_path / name, IMAGE_SPEC, codec=name) as log:
             header = log.append_records(block, "a", 1)
-        assert header.kind == (ChunkKind.ENCODED if codec == "png" else ChunkKind.RECORDS)
-        assert rows_of(LogReader(tmp_path / codec)).tobytes() == block.tobytes()
+        assert header.kind == (ChunkKind.ENCODED if name == "png" else ChunkKind.RECORDS)
+        assert rows_of(LogReader(tmp_path / name)).tobytes() == block.tobytes()
+    lean = codec.decode_lean(codec.encode(block, IMAGE_SPEC), len(block), IMAGE_SPEC)
+    assert "obs.wrist" not in lean.dtype.names
+    np.testing.assert_array_equal(lean["obs.state"], block["obs.state"])
     sizes = {c: list_segments(tmp_path / c)[0].stat().st_size for c in ("raw", "png")}
     assert sizes["png"] < sizes["raw"] + 7 * 8 if noise else sizes["png"] < 0.7 * sizes["raw"]
 
@@ -171,6 +175,34 @@ def test_an_encoded_chunk_from_elsewhere_is_checked(tmp_path: Path) -> None:
     with LogWriter.create(tmp_path / "two", IMAGE_SPEC) as log:
         assert log.append(header, payload).kind == ChunkKind.ENCODED
     assert rows_of(LogReader(tmp_path / "two")).tobytes() == block.tobytes()
+
+
+def test_an_encoded_chunk_that_does_not_decode_is_refused(tmp_path: Path) -> None:
+    block = episode(1, spec=IMAGE_SPEC)
+    block["obs.wrist"] = 7
+    good = codec.encode(block, IMAGE_SPEC)
+    start = good.index(b"\x89PNG")
+    wide = good[: start + 16] + (1 << 30).to_bytes(4, "big") + good[start + 20 :]
+    cases = {
+        "image table says": good[:-1],
+        "records need": good[:20],
+        "not a PNG of shape": wide,
+        "PNG|decode": good[: start + 30] + bytes(len(good) - start - 30),
+    }
+    with LogWriter.create(tmp_path / "log", IMAGE_SPEC) as log:
+        for message, payload in cases.items():
+            header = make_header(
+                ChunkKind.ENCODED,
+                payload,
+                actor="a",
+                epoch=1,
+                first_sequence=0,
+                count=2,
+                record_bytes=block.dtype.itemsize,
+            )
+            with pytest.raises(DataError, match=message):
+                log.append(header, payload)
+        assert log.position == 0
 
 
 def test_an_unknown_codec_is_refused(tmp_path: Path) -> None:

@@ -189,6 +189,18 @@ def test_a_running_episode_can_be_discarded() -> None:
     assert set(draw(replay)) == {7, 8}
 
 
+def test_an_epoch_may_be_any_64_bit_number() -> None:
+    rows, epoch = numbered(episode(3)), 2**64 - 1
+    replay = Replay(SPEC, 100)
+    for i in range(4):
+        replay.extend(chunk_header(rows[i : i + 1], i, epoch=epoch), rows[i : i + 1])
+    assert set(draw(replay)) == {0, 1, 2}
+    replay.amend(Amendment("discard", "a", epoch - 1, 0))
+    assert replay.size("online") == 3
+    replay.amend(Amendment("discard", "a", epoch, 0))
+    assert replay.size("online") == 0
+
+
 def test_images_are_kept_once_and_come_back_whole() -> None:
     rows = episode(8, spec=IMAGE_SPEC)
     rows["obs.state"][:, 0] = np.arange(9)
