@@ -199,7 +199,7 @@ class RobotEnv(gymnasium.Env[Any, Array]):
         layout = self.proprioception.layout
         if self._privileged:
             layout += tuple((str(name), int(width)) for name, width in self.task.features)
-        arrays = [ArraySpec("state", (sum(width for _, width in layout),))]
+        arrays = [ArraySpec("state", (sum(width for _, width in layout),), low=-CLIP, high=CLIP)]
         arrays += [
             ArraySpec(name, camera.shape, "uint8", 0, 255) for name, camera in self.cameras.items()
         ]
