@@ -71,13 +71,14 @@ class LogWriter:
         """A new log; raises DataError where the folder exists and is not empty."""
         path = Path(path)
         manifest = new_manifest(spec, codec, meta)
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise DataError(f"{path} exists and is not empty; valid: a new or empty folder")
+        _require_new(path)
         path.mkdir(parents=True, exist_ok=True)
         lock = FileLock(path / LOCK, f"dataset {path}")
-        if (path / FILE).exists():
+        try:
+            _require_new(path)  # another writer may have made a log here and gone
+        except DataError:
             lock.release()
-            raise DataError(f"{path} exists and is not empty; valid: a new or empty folder")
+            raise
         write_manifest(path, manifest)
         return cls(path, manifest, lock, LogState(0, {}), path / segment_name(0))
 
@@ -232,6 +233,15 @@ class LogWriter:
         )
         self._size = 0
         sync_folder(self.path)
+
+
+def _require_new(path: Path) -> None:
+    """What a creation that was killed half-way leaves behind counts as empty."""
+    leftovers = {LOCK, f"{FILE}.draft"}
+    if path.exists() and (
+        not path.is_dir() or any(file.name not in leftovers for file in path.iterdir())
+    ):
+        raise DataError(f"{path} exists and is not empty; valid: a new or empty folder")
 
 
 def _describe(kind: ChunkKind, header: ChunkHeader, payload: bytes) -> ChunkHeader:

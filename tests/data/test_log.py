@@ -102,6 +102,17 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
     assert rows_of(LogReader(tmp_path / "log")).tobytes() == written.tobytes()
 
 
+def test_a_creation_that_was_cut_short_can_be_repeated(tmp_path: Path) -> None:
+    write_log(tmp_path / "log", 1)
+    (tmp_path / "log" / "manifest.json").rename(tmp_path / "log" / "manifest.json.draft")
+    with pytest.raises(DataError, match="not empty"):
+        LogWriter.create(tmp_path / "log", SPEC)  # records are there: not cut short, but broken
+    list_segments(tmp_path / "log")[0].unlink()
+    with LogWriter.create(tmp_path / "log", SPEC) as log:
+        assert log.position == 0
+    assert {file.suffix for file in (tmp_path / "log").iterdir()} == {".json", ".lock", ".segment"}
+
+
 def test_a_folder_in_use_names_its_holder(tmp_path: Path) -> None:
     holder = LogWriter.create(tmp_path / "log", SPEC)
     with pytest.raises(InUseError, match=rf"log is in use by process {os.getpid()}"):
