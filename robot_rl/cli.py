@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"robot-rl: unknown verb '{verb}': {suggest(verb, VERBS)}", file=sys.stderr)
         return 2
     try:
-        options = parser_of(verb).parse_args(words[1:])
+        options = parser_of(verb).parse_intermixed_args(words[1:])
         return int(options.run(options))
     except RobotRLError as error:
         print(f"robot-rl {verb}: {type(error).__name__}: {error}", file=sys.stderr)

@@ -27,11 +27,17 @@ def add_overrides(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         help="a folder with your own robot/, task/, agent/ … YAML files; may be given again",
     )
+    parser.add_argument(
+        "--insecure",
+        action="store_true",
+        help="allow a wire.address that other hosts reach, unauthenticated (wire.insecure=true)",
+    )
 
 
 def compose(options: argparse.Namespace) -> DictConfig:
     """The config of a verb's overrides."""
-    return load_config(options.overrides, folders=config_folders(options))
+    insecure = ["wire.insecure=true"] if options.insecure else []
+    return load_config([*options.overrides, *insecure], folders=config_folders(options))
 
 
 def config_folders(options: argparse.Namespace) -> list[Path]:

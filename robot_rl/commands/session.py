@@ -14,7 +14,7 @@ from typing import Any
 
 from robot_rl.commands.common import numbers_of, settings_of, wire_of
 from robot_rl.commands.video import video_of_run
-from robot_rl.errors import WireError
+from robot_rl.errors import ConfigError, WireError
 from robot_rl.report.console import RunConsole
 from robot_rl.report.metrics import MetricsWriter, read_metrics, session_origin
 from robot_rl.report.records import RunRecord
@@ -201,7 +201,11 @@ class Session:
     def _page(self) -> dict[str, Any]:
         from robot_rl.report.page import write_report
 
-        video = video_of_run(self.folder)
+        try:
+            video = video_of_run(self.folder)
+        except ConfigError as error:  # nothing to draw with here: the run itself is none the worse
+            self._say(f"no video: {error}")
+            video = None
         page = write_report(self.folder.path)
         self._say(f"report: {page}")
         return {"report": str(page), "video": None if video is None else str(video)}

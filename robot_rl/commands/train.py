@@ -56,7 +56,9 @@ def open_run(options: argparse.Namespace) -> tuple[DictConfig, RunDir]:
     if not resumed:
         cfg = compose(options)
         settings = settings_of(cfg)
-        return cfg, RunDir(Path(settings.run or default_name(cfg)))
+        folder = RunDir(Path(settings.run or default_name(cfg)))
+        folder.require_new()
+        return cfg, folder
     folder = RunDir(Path(resumed[0].partition("=")[2]))
     cfg = folder.config()
     changes = [word for word in options.overrides if not word.startswith("resume=")]

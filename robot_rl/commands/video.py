@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from gymnasium.error import DependencyNotInstalled
+
 from robot_rl.commands.common import settings_of
 from robot_rl.errors import ConfigError
 from robot_rl.factory import make_env, make_policy
@@ -24,7 +26,10 @@ def record_video(
     frames: list[Array] = []
 
     def keep(episode: int, step: int) -> None:
-        image = env.render()
+        try:
+            image = env.render()
+        except DependencyNotInstalled as error:
+            raise ConfigError(f"this environment cannot be drawn here: {error}") from error
         if image is None:
             raise ConfigError("this environment renders no images; leave --video out")
         frames.append(overlay(image, f"episode {episode}  step {step}"))

@@ -53,7 +53,8 @@ def save_checkpoint(
     aside = folder / f".writing-{state.block:09d}-{os.getpid()}"
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir()
-    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    # Not np.ascontiguousarray, which makes one axis of none.
+    contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     save_file(contiguous, aside / "arrays.safetensors")
     digest = _sha256(aside / "arrays.safetensors")
     text = msgspec.json.encode(msgspec.structs.replace(_Stored.of(state), arrays_sha256=digest))

@@ -45,13 +45,17 @@ class RunDir:
         """Exists once the learner has done its last block."""
         return self.path / "finished"
 
-    def create(self, cfg: DictConfig, spec: EnvSpec | None = None) -> None:
-        """Makes the folder; refuses one that holds a run already. `spec` None: not known yet."""
+    def require_new(self) -> None:
+        """InUseError when the folder holds a run already."""
         if (self.path / "config.yaml").exists():
             raise InUseError(
                 f"'{self.path}' holds a run already; valid: another run=<folder>, "
                 f"or resume={self.path} to go on with it"
             )
+
+    def create(self, cfg: DictConfig, spec: EnvSpec | None = None) -> None:
+        """Makes the folder; refuses one that holds a run already. `spec` None: not known yet."""
+        self.require_new()
         self.logs.mkdir(parents=True, exist_ok=True)
         self.write_config(cfg)
         if spec is not None:
