@@ -27,6 +27,8 @@ class Block:
     next_obs: Tensor
     discount: Tensor
     """Bootstrap factor: discount times mask."""
+    demo: Tensor
+    """1 for rows of demonstrations and interventions, else 0."""
 
 
 def to_block(batch: Batch, spec: EnvSpec, rows: int, device: torch.device) -> Block:
@@ -38,6 +40,7 @@ def to_block(batch: Batch, spec: EnvSpec, rows: int, device: torch.device) -> Bl
         batch.reward,
         join_vectors(batch.next_obs, spec),
         batch.discount * batch.mask,
+        np.zeros(rows, np.float32) if batch.demo is None else batch.demo,
     )
     pinned = device.type == "cuda"
     tensors = []
@@ -58,8 +61,9 @@ def check_batch(batch: Batch, spec: EnvSpec, rows: int) -> None:
         for array_spec in spec.observation:
             _check(arrays[array_spec.name], (rows, *array_spec.shape), f"{side}.{array_spec.name}")
     _check(batch.action, (rows, spec.action_dim), "action")
-    for name in ("reward", "mask", "discount"):
-        _check(getattr(batch, name), (rows,), name)
+    for name in ("reward", "mask", "discount", "demo"):
+        if (array := getattr(batch, name)) is not None:
+            _check(array, (rows,), name)
 
 
 def _check(array: Array, shape: tuple[int, ...], name: str) -> None:

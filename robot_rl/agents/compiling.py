@@ -33,10 +33,11 @@ def compiled(function: Step, example: Sequence[Tensor]) -> Step:
     from torch.fx.experimental.proxy_tensor import make_fx
 
     with torch.no_grad():
-        graph = make_fx(lambda *args: function(*args), tracing_mode="fake")(*example)
+        distinct = [tensor.clone() for tensor in example]  # one tensor twice would trace as one
+        graph = make_fx(lambda *args: function(*args), tracing_mode="fake")(*distinct)
         try:
-            fast: Step = compile_graph(graph, list(example))
-            fast(*(tensor.clone() for tensor in example))
+            fast: Step = compile_graph(graph, distinct)
+            fast(*distinct)
         except (CppCompileError, InductorError, InvalidCxxCompiler) as error:
             lines = [line for line in str(error).splitlines() if line.strip()]
             return _eager(function, f"compilation failed ({lines[0] if lines else error!r})")

@@ -57,7 +57,9 @@ class SAC:
         initial_temperature: float = 1e-2,
         target_entropy: float | None = None,  # None: -dim / 2
         entropy_backup: bool = False,  # -alpha log pi in the target
-        normalize: bool = True,  # inputs by mean and deviation of the first block, then fixed
+        bc_weight: float = 0.0,  # behaviour cloning of demonstrations in the actor's loss
+        final_scale: float = 1e-2,  # of the last layers' initial weights: values start near 0
+        normalize: bool = False,  # inputs by mean and deviation of the first block, then fixed
         metrics_every: int = 50,  # blocks
     ) -> None:
         _check(spec, device, precision, subset, critics)
@@ -65,6 +67,7 @@ class SAC:
         self.spec, self.device = spec, torch.device(device)
         self.batch_size, self.utd, self.subset, self.critics = batch_size, utd, subset, critics
         self.lr, self.tau, self.entropy_backup = lr, tau, entropy_backup
+        self.bc_weight, self.final_scale = bc_weight, final_scale
         self.normalize, self.metrics_every, self.blocks = normalize, metrics_every, 0
         self.dim, width = spec.action_dim, vector_size(spec)
         self.target_entropy = -self.dim / 2 if target_entropy is None else target_entropy
@@ -91,7 +94,9 @@ class SAC:
             self._critic_step = compiled(
                 self.critic_step, self._critic_inputs(members, obs, action, row, row, obs, action)
             )
-            self._actor_step = compiled(self.actor_step, self._actor_inputs(obs, action))
+            self._actor_step = compiled(
+                self.actor_step, self._actor_inputs(obs, action, row, action)
+            )
         self._block = Graphed(self.block, lambda: list(self._tensors().values()))
 
     # -- one block -------------------------------------------------------------------------
@@ -110,7 +115,7 @@ class SAC:
         draws = torch.rand(self.utd, self.critics, generator=self.generator)
         members = draws.argsort(1)[:, : self.subset]
         metrics = self._block(
-            data.obs, data.action, data.reward, data.discount, data.next_obs,
+            data.obs, data.action, data.reward, data.discount, data.next_obs, data.demo,
             noise.to(self.device), members.to(self.device),
         )  # fmt: skip
         self.blocks += 1
@@ -121,7 +126,7 @@ class SAC:
     @torch.no_grad()
     def block(
         self, obs: Tensor, action: Tensor, reward: Tensor, discount: Tensor, next_obs: Tensor,
-        noise: Tensor, members: Tensor,
+        demo: Tensor, noise: Tensor, members: Tensor,
     ) -> Tensor:  # fmt: skip
         """The whole block on the device, without a synchronisation; gives the METRICS."""
         mean, deviation = self.scale
@@ -135,7 +140,7 @@ class SAC:
                 )
             )  # fmt: skip
         (actor_metrics,) = self._actor_step(
-            *self._actor_inputs(obs[rows], noise[-self.batch_size :])
+            *self._actor_inputs(obs[rows], action[rows], demo[rows], noise[-self.batch_size :])
         )
         return torch.cat((critic_metrics, actor_metrics))
 
@@ -187,28 +192,38 @@ class SAC:
         self,
         actor: Tensor, mean: Tensor, square: Tensor, steps: Tensor,
         log_temperature: Tensor, t_mean: Tensor, t_square: Tensor, t_steps: Tensor,
-        critic: Tensor, obs: Tensor, noise: Tensor,
+        critic: Tensor, obs: Tensor, action: Tensor, demo: Tensor, noise: Tensor,
     ) -> tuple[Tensor]:  # fmt: skip
         """One step of Adam on the actor, and one on log α down J(α) = α (H - H̄) (eq. 18)."""
         temperature = log_temperature.exp()
-        gradient, (loss, (log_prob, action)) = torch.func.grad_and_value(
+        gradient, (loss, (log_prob, chosen)) = torch.func.grad_and_value(
             self.actor_loss, has_aux=True
-        )(actor, temperature, critic, obs, noise)
+        )(actor, temperature, critic, obs, action, demo, noise)
         adam_(Trained(actor, mean, square, steps), gradient, self.lr)
         entropy = -log_prob.mean()
         slope = temperature * (entropy - self.target_entropy)  # dJ / d log α
         adam_(Trained(log_temperature, t_mean, t_square, t_steps), slope, self.lr)
-        saturation = (action.abs() > 0.98).float().mean()
+        saturation = (chosen.abs() > 0.98).float().mean()
         return (torch.stack((loss, entropy, temperature[0], saturation, gradient.norm())),)
 
     def actor_loss(
-        self, actor: Tensor, temperature: Tensor, critic: Tensor, obs: Tensor, noise: Tensor
-    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """mean (α log π(a|s) - mean over all critics of Q(s, a)) (1812.05905, eq. 7)."""
-        action, log_prob = self.sample(actor, obs, noise)
-        x = torch.cat((obs, action), dim=1)
+        self, actor: Tensor, temperature: Tensor, critic: Tensor, obs: Tensor, action: Tensor,
+        demo: Tensor, noise: Tensor,
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:  # fmt: skip
+        """mean (α log π(a|s) - mean over all critics of Q(s, a)) (1812.05905, eq. 7).
+
+        With `bc_weight` λ also λ · mean over demonstrations of |tanh μ(s) - a|² (Nair et al.,
+        1709.10089, eq. 4, without the filter).
+        """
+        outputs = mlp(self.actor_layout.views(actor), obs, self.dtype)[0]
+        chosen, log_prob = squashed_sample(outputs, noise)
+        x = torch.cat((obs, chosen), dim=1)
         q = mlp(self.critic_layout.views(critic), x, self.dtype)[..., 0].mean(0)
-        return (temperature * log_prob - q).mean(), (log_prob, action)
+        loss = (temperature * log_prob - q).mean()
+        if self.bc_weight > 0.0:
+            error = (torch.tanh(outputs[:, : self.dim]) - action).square().sum(1)
+            loss = loss + self.bc_weight * (demo * error).sum() / demo.sum().clamp_min(1.0)
+        return loss, (log_prob, chosen)
 
     def sample(self, actor: Tensor, obs: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """a ~ π(s) (rows, dim) and log π(a|s) (rows,)."""
@@ -250,7 +265,10 @@ class SAC:
         )
 
     def _fresh(self, layout: Layout) -> Trained:
-        return Trained.fresh(xavier_uniform_(layout, self.generator).to(self.device))
+        return Trained.fresh(self._initial(layout).to(self.device))
+
+    def _initial(self, layout: Layout) -> Tensor:
+        return xavier_uniform_(layout, self.generator, final_scale=self.final_scale)
 
     def _fit_scale(self, obs: Tensor) -> None:
         self.scale[1] = 1.0

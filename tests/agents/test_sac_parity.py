@@ -33,31 +33,41 @@ def relative(ours: np.ndarray, theirs: np.ndarray) -> float:
     return float(np.abs(ours - theirs).max()) / scale if scale else float(np.abs(ours).max())
 
 
+@pytest.fixture(scope="module")
+def fast() -> SAC:
+    """Compiled once for this file; its fresh state is restored by each test."""
+    return agent_of(compile=True)
+
+
 @needs_compiler
-def test_compiled_float32_equals_eager() -> None:
+def test_compiled_float32_equals_eager(fast: SAC) -> None:
     """After 6 critic updates; Adam's first moment is the mean of the gradients."""
-    metrics, state = after(agent_of(compile=True), 3)
-    eager_metrics, eager = after(agent_of(compile=False), 3)
+    eager = agent_of(compile=False)
+    fast.load_state(eager.state())
+    metrics, state = after(fast, 3)
+    eager_metrics, eager_state = after(eager, 3)
     for name, value in eager_metrics.items():
         assert metrics[name] == pytest.approx(value, rel=1e-3, abs=1e-4), name
-    for name, array in eager.items():
+    for name, array in eager_state.items():
         if array.dtype == np.float32:
             assert relative(state[name], array) < 2e-3, name
 
 
 @needs_compiler
-def test_compiled_resume_is_bit_equal() -> None:
-    one = agent_of(compile=True)
-    after(one, 2)
-    two = agent_of(compile=True)
-    two.load_state(one.state())
-    _, ours = after(one, 2)
-    _, theirs = after(two, 2)
+def test_compiled_resume_is_bit_equal(fast: SAC) -> None:
+    fast.load_state(agent_of(compile=False).state())
+    after(fast, 2)
+    saved = fast.state()
+    _, ours = after(fast, 2)
+    fast.load_state(saved)
+    _, theirs = after(fast, 2)
     for name, array in ours.items():
         np.testing.assert_array_equal(array, theirs[name], err_msg=name)
 
 
-@pytest.mark.parametrize("compile", [False, pytest.param(True, marks=needs_compiler)])
+@pytest.mark.parametrize(
+    "compile", [False, pytest.param(True, marks=[needs_compiler, pytest.mark.slow])]
+)
 def test_bfloat16_follows_float32(compile: bool) -> None:
     """bf16 has 8 bits of mantissa: 2^-8 = .4 % a rounding, a few of them in a row."""
     metrics, state = after(agent_of(compile=compile, precision="bfloat16"), 3)
@@ -74,12 +84,13 @@ def test_bfloat16_follows_float32(compile: bool) -> None:
 
 def test_bfloat16_gradient_points_the_same_way() -> None:
     exact, rough = agent_of(compile=False), agent_of(compile=False, precision="bfloat16")
-    x, y = torch.randn(ROWS, 8), torch.randn(ROWS)
+    generator = torch.Generator().manual_seed(0)
+    x, y = torch.randn(ROWS, 8, generator=generator), torch.randn(ROWS, generator=generator)
     one, two = (
         torch.func.grad(agent.critic_loss, has_aux=True)(agent.critic.value, x, y)[0]
         for agent in (exact, rough)
     )
-    assert float(torch.cosine_similarity(one, two, dim=0)) > 0.999
+    assert float(torch.cosine_similarity(one, two, dim=0)) > 0.995
 
 
 def test_a_missing_or_broken_compiler_means_eager_with_one_warning(
