@@ -134,6 +134,8 @@ def limits_within(
     max_force: float,
     force_trip: float,
     force_filter: float = 0.05,
+    hold_after_ns: int = 150_000_000,
+    stop_after_ns: int = 300_000_000,
     velocity: float,
     angular_velocity: float,
     acceleration: float | None = None,
@@ -176,4 +178,7 @@ def limits_within(
         max_force=max_force,
         force_trip=force_trip,
         force_filter=force_filter,
+        stale_after_ns=hold_after_ns,
+        hold_after_ns=hold_after_ns,
+        stop_after_ns=stop_after_ns,
     )

@@ -181,6 +181,11 @@ class SafeRobot:
         for arm in self._arms:
             arm.hold()
 
+    def trip(self, reason: str) -> None:
+        """Latches a fault for a reason from outside, an emergency stop for example."""
+        self._require_connection()
+        self._latch(reason)
+
     def rearm(self) -> None:
         """Clears a latched fault, by a person's decision only; holds where the arm is."""
         self._require_connection()

@@ -11,6 +11,7 @@ from drivers.mujoco.world import SimWorld
 from drivers.safe_robot import SafeRobot
 from robot_rl.errors import ConfigError, suggest
 from robot_rl.interfaces import Bundle
+from robot_rl.timing import NS
 
 WORKSPACE_LOW = (0.28, -0.3, 0.01)
 WORKSPACE_HIGH = (0.7, 0.3, 0.55)
@@ -28,6 +29,8 @@ def make(
     max_force: float = 20.0,
     force_trip: float = 60.0,
     force_filter: float = 0.05,
+    hold_after: float = 0.15,
+    stop_after: float = 0.3,
     translational_stiffness: float = 2000.0,
     translational_damping: float = 89.0,
     translational_clip: float = 0.01,
@@ -44,8 +47,9 @@ def make(
     """Arm behind its safety layer, and the world it stands in.
 
     variant: whose limit table applies, "fr3" or "panda" (same kinematics). Units SI, see Limits
-    and Gains. `image_size` is (height, width). Raises ConfigError, or SafetyError when limits or
-    gains ask for too much.
+    and Gains; `hold_after` and `stop_after` in s, 1.5 and 3 periods of a 10 Hz policy;
+    `image_size` is (height, width). Raises ConfigError, or SafetyError when limits or gains ask
+    for too much.
     """
     if variant not in TABLES:
         raise ConfigError(f"robot variant '{variant}'; {suggest(variant, TABLES)}")
@@ -69,11 +73,14 @@ def make(
         max_force=max_force,
         force_trip=force_trip,
         force_filter=force_filter,
+        hold_after_ns=round(hold_after * NS),
+        stop_after_ns=round(stop_after * NS),
         velocity=velocity,
         angular_velocity=angular_velocity,
     )
     world = SimWorld(
         gains,
+        table=TABLES[variant],
         cameras=tuple(cameras),
         image_size=(image_size[0], image_size[1]),
         real_time=real_time,

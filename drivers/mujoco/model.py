@@ -10,6 +10,7 @@ from ctypes.util import find_library
 from dataclasses import asdict, dataclass
 from importlib import resources
 
+from drivers.limits import FR3, RobotTable
 from robot_rl.errors import ConfigError, SpecError
 from robot_rl.types import Scene
 
@@ -20,6 +21,7 @@ if sys.platform == "linux" and find_library("EGL"):
 import mujoco
 
 AXES = ("x", "y", "z")
+ARM_JOINTS = tuple(f"fr3_joint{i}" for i in range(1, 8))
 FINGERS = ("finger_left", "finger_right")
 FINGER_TIME = 0.0025
 """Time in which a finger gains its speed, s: reflected inertia / damping, stable at 1 ms steps."""
@@ -63,15 +65,17 @@ class Gains:
         return asdict(self)
 
 
-def compile_model(scene: Scene, gains: Gains, source: str = "fr3.xml") -> mujoco.MjModel:
-    """Compiles the arm in `source` (a file beside this one), the scene and the gains.
+def compile_model(scene: Scene, gains: Gains, table: RobotTable = FR3) -> mujoco.MjModel:
+    """Compiles the arm, with the table's joint ranges, the scene and the gains.
 
     Raises SpecError with MuJoCo's or the parser's message when the scene's MJCF is not valid.
     """
     root = ElementTree.fromstring(
-        resources.files("drivers.mujoco").joinpath(source).read_text("utf-8")
+        resources.files("drivers.mujoco").joinpath("fr3.xml").read_text("utf-8")
     )
     _set_gains(root, gains)
+    for name, low, high in zip(ARM_JOINTS, table.joint_low, table.joint_high, strict=True):
+        _find(root, f".//joint[@name='{name}']").set("range", f"{low} {high}")
     try:
         for tag, text in (("worldbody", scene.mjcf), ("asset", scene.assets)):
             _section(root, tag).extend(ElementTree.fromstring(f"<{tag}>{text}</{tag}>"))
@@ -116,17 +120,21 @@ def _set_gains(root: ElementTree.Element, gains: Gains) -> None:
     gripper.set("gainprm", f"{gains.gripper_stiffness}")
     gripper.set("biasprm", f"0 {-gains.gripper_stiffness} 0")
     gripper.set("forcerange", f"{-gains.gripper_force} {gains.gripper_force}")
-    for joint in root.iter("joint"):
-        if joint.get("name") == "fr3_joint3":
-            joint.set("stiffness", f"{gains.posture_stiffness}")
-        elif joint.get("name") in FINGERS:
-            damping = 2.0 * gains.gripper_force / gains.gripper_speed
-            joint.set("damping", f"{damping}")
-            joint.set("armature", f"{damping * FINGER_TIME}")
+    elbow = _find(root, f".//joint[@name='{ARM_JOINTS[2]}']")
+    elbow.set("stiffness", f"{gains.posture_stiffness}")
+    damping = 2.0 * gains.gripper_force / gains.gripper_speed
+    for name in FINGERS:
+        finger = _find(root, f".//joint[@name='{name}']")
+        finger.set("damping", f"{damping}")
+        finger.set("armature", f"{damping * FINGER_TIME}")
 
 
 def _actuator(root: ElementTree.Element, name: str) -> ElementTree.Element:
-    found = root.find(f"actuator/general[@name='{name}']")
+    return _find(root, f"actuator/general[@name='{name}']")
+
+
+def _find(root: ElementTree.Element, path: str) -> ElementTree.Element:
+    found = root.find(path)
     if found is None:
-        raise SpecError(f"the arm's MJCF has no actuator '{name}'")
+        raise SpecError(f"the arm's MJCF has no {path}")
     return found

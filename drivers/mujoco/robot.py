@@ -8,8 +8,8 @@ import numpy as np
 
 from drivers.mujoco.clock import SimClock
 from drivers.mujoco.kinematics import InverseKinematics
-from drivers.mujoco.model import FINGERS, mujoco
-from drivers.mujoco.world import ARM_JOINTS, SimWorld
+from drivers.mujoco.model import ARM_JOINTS, FINGERS, mujoco
+from drivers.mujoco.world import SimWorld
 from drivers.safety import check_command, check_poses
 from robot_rl.errors import RobotFault
 from robot_rl.geometry import pose_add, pose_difference

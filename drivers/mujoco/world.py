@@ -6,16 +6,16 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from drivers.limits import FR3, RobotTable
 from drivers.mujoco.camera import SimCamera, SimRenderer
 from drivers.mujoco.clock import SimClock
-from drivers.mujoco.model import FINGERS, Gains, compile_model, mujoco
-from robot_rl.errors import RobotFault, SpecError, suggest
+from drivers.mujoco.model import ARM_JOINTS, FINGERS, Gains, compile_model, mujoco
+from robot_rl.errors import PoisonedDataError, RobotFault, SpecError, suggest
 from robot_rl.interfaces import Camera
 from robot_rl.types import Array, Scene
 
 HOME = (0.0, -np.pi / 4, 0.0, -3 * np.pi / 4, 0.0, np.pi / 2, np.pi / 4)
 """The vendor's ready posture, rad; hand down at (0.307, 0, 0.487)."""
-ARM_JOINTS = tuple(f"fr3_joint{i}" for i in range(1, 8))
 BLOW_UP = 1e8
 """Sum of squared velocities beyond which the physics counts as lost."""
 
@@ -37,15 +37,18 @@ class SimWorld:
         self,
         gains: Gains | None = None,
         *,
-        source: str = "fr3.xml",
+        table: RobotTable = FR3,
         cameras: Sequence[str] = ("wrist", "external"),
         image_size: tuple[int, int] = (128, 128),
         real_time: bool = False,
     ) -> None:
-        """`image_size` is (height, width); `real_time` paces the clock against the wall."""
+        """`table` gives the joints' ranges; `image_size` is (height, width).
+
+        `real_time` paces the clock against the wall; else time runs as fast as it can.
+        """
         self.gains = gains or Gains()
         self.clock = SimClock(self._advance, real_time=real_time)
-        self._source = source
+        self._table = table
         self._camera_names = tuple(cameras)
         self._image_size = image_size
         self._renderer: SimRenderer | None = None
@@ -60,7 +63,7 @@ class SimWorld:
         """Compiles arm and scene. Raises SpecError on invalid MJCF or a second call."""
         if self._built:
             raise SpecError("the world is already built; make a new SimWorld for another scene")
-        self.model = compile_model(scene, self.gains, self._source)
+        self.model = compile_model(scene, self.gains, self._table)
         self.data = mujoco.MjData(self.model)
         self._objects = {name: self._id(mujoco.mjtObj.mjOBJ_BODY, name) for name in scene.objects}
         self._joints = {name: self._id(mujoco.mjtObj.mjOBJ_JOINT, name) for name in scene.joints}
@@ -107,9 +110,12 @@ class SimWorld:
     def set_object_pose(self, name: str, pose: Array) -> None:
         """Places a body, base frame: a free body's state, or where a fixed one is attached."""
         body = self._object(name)
-        pose = np.asarray(pose, np.float64)
-        if pose.shape != (7,) or not np.isfinite(pose).all():
-            raise SpecError(f"pose of '{name}': {pose}; valid: 7 finite numbers")
+        pose = np.array(pose, np.float64)
+        if not np.isfinite(pose).all():
+            raise PoisonedDataError(f"pose of '{name}': {pose.tolist()}; valid: finite")
+        if pose.shape != (7,) or np.linalg.norm(pose[3:]) < 1e-6:
+            raise SpecError(f"pose of '{name}': {pose.tolist()}; valid: position and quaternion")
+        pose[3:] /= np.linalg.norm(pose[3:])
         joint = int(self.model.body_jntadr[body])
         if joint >= 0 and int(self.model.jnt_type[joint]) == int(mujoco.mjtJoint.mjJNT_FREE):
             start, speed = int(self.model.jnt_qposadr[joint]), int(self.model.jnt_dofadr[joint])
@@ -129,6 +135,8 @@ class SimWorld:
     def set_joint_position(self, name: str, position: float) -> None:
         """Places a scalar joint of the scene at rest."""
         joint = self._joint(name)
+        if not np.isfinite(position):
+            raise PoisonedDataError(f"position of '{name}': {position}; valid: finite")
         self.data.qpos[self.model.jnt_qposadr[joint]] = position
         self.data.qvel[self.model.jnt_dofadr[joint]] = 0.0
         self.synchronise()

@@ -153,6 +153,25 @@ def test_one_force_spike_shorter_than_the_filter_does_not_trip() -> None:
     assert robot.read().fault == ""
 
 
+def test_an_emergency_stop_latches_and_a_simulated_reset_may_rearm() -> None:
+    robot, inner = safe()
+    send(robot, goal(0.5, 0.2, 0.3))
+    robot.trip("emergency stop")
+    count = len(inner.emitted)
+    robot.clock.sleep_until(robot.clock.now_ns() + 500_000_000)
+    assert robot.read().fault == "emergency stop"
+    assert len(inner.emitted) == count
+    with pytest.raises(RobotFault, match="emergency stop"):
+        robot.move_to(START)
+    simulated = SafeRobot(Recorder(), make_limits(), stream_resets=False, rearm_on_reset=True)
+    simulated.connect()
+    simulated.trip("emergency stop")
+    with pytest.raises(RobotFault, match="emergency stop"):
+        send(simulated, START)
+    simulated.move_to(START)
+    assert send(simulated, START).fault == ""
+
+
 def test_bad_resets_move_nothing() -> None:
     robot, inner = safe()
     before = robot.read().setpoint

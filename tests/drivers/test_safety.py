@@ -81,6 +81,14 @@ def test_random_goals_never_break_a_limit(limits: Limits, leash: bool) -> None:
     assert violations(poses, DT, limits) == []
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(20))
+def test_random_goals_never_break_a_limit_at_length(seed: int) -> None:
+    """About 500,000 ticks."""
+    poses = emitted(make_limits(), seed=seed, goals=4000, leash=seed % 2 == 0)
+    assert violations(poses, DT, make_limits()) == []
+
+
 def test_the_judge_sees_a_limiter_without_walls(monkeypatch: pytest.MonkeyPatch) -> None:
     """Planted bug: the fuzz above must fail when braking at the walls is left out."""
     monkeypatch.setattr("drivers.setpoint.stops_in_box", lambda *_: True)

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from drivers.limits import FR3
+from drivers.limits import FR3, PANDA
 from drivers.mujoco.fr3 import make
 from drivers.mujoco.model import mujoco
 from drivers.mujoco.robot import SimRobot
 from drivers.mujoco.world import HOME, SimWorld
-from robot_rl.errors import ConfigError, RobotFault, SafetyError, SpecError
+from robot_rl.errors import ConfigError, PoisonedDataError, RobotFault, SafetyError, SpecError
 from robot_rl.interfaces import Robot, World
 from robot_rl.types import Array, Command, Scene
 
@@ -94,6 +94,11 @@ def test_joint_and_torque_limits_are_the_vendors() -> None:
     assert world.model.jnt_actfrcrange[:7, 1].tolist() == [87.0] * 4 + [12.0] * 3
     masses = world.model.body_mass[[world.model.body(f"fr3_link{i}").id for i in range(8)]]
     assert masses.sum() == pytest.approx(17.8917, abs=1e-3)
+
+
+def test_the_panda_variant_has_the_pandas_joint_ranges() -> None:
+    _, world = built(variant="panda")
+    assert np.allclose(world.model.jnt_range[:7].T, [PANDA.joint_low, PANDA.joint_high])
 
 
 def test_protocols_hold() -> None:
@@ -185,8 +190,13 @@ def test_unknown_names_say_what_is_valid() -> None:
         world.object_pose("cub")
     with pytest.raises(SpecError, match="valid: slide"):
         world.joint_position("slid")
-    with pytest.raises(SpecError, match="7 finite numbers"):
+    for pose in (np.zeros(3), np.zeros(7)):
+        with pytest.raises(SpecError, match="valid: position and quaternion"):
+            world.set_object_pose("cube", pose)
+    with pytest.raises(PoisonedDataError, match="pose of 'cube'"):
         world.set_object_pose("cube", np.full(7, np.nan))
+    with pytest.raises(PoisonedDataError, match="position of 'slide'"):
+        world.set_joint_position("slide", float("nan"))
     for scene in (Scene("", objects=("cube",)), Scene("", joints=("slide",))):
         with pytest.raises(SpecError, match="valid: "):
             SimWorld().build(scene)
