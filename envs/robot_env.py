@@ -73,6 +73,7 @@ class RobotEnv(gymnasium.Env[Any, Array]):
         self.cameras = {name: self._camera(name) for name in cameras}
         self.render_mode = render_mode
         self._render_camera = render_camera
+        self._viewer: Camera | None = None
         self._privileged = observations == "state"
         self._gripper_penalty = gripper_penalty
         self._period_ns = round(NS / rate_hz)
@@ -133,11 +134,13 @@ class RobotEnv(gymnasium.Env[Any, Array]):
         """(height, width, 3) uint8 of `render_camera` in mode "rgb_array", else None."""
         if self.render_mode is None:
             return None
-        return self._camera(self._render_camera).read().image
+        if self._viewer is None:
+            self._viewer = self._camera(self._render_camera)
+        return self._viewer.read().image
 
     def close(self) -> None:
         """Frees robot and cameras; may be called twice."""
-        for camera in self.cameras.values():
+        for camera in (*self.cameras.values(), *filter(None, [self._viewer])):
             camera.close()
         self.robot.close()
 
