@@ -32,7 +32,7 @@ from robot_rl.wire.record import record_dtype
 from robot_rl.wire.sockets import Dealer, Waiter
 from robot_rl.wire.spool import Spool
 from robot_rl.wire.spool_segment import Life
-from robot_rl.wire.sync import Syncer
+from robot_rl.wire.sync import SpoolSync
 from robot_rl.wire.uplink import Uplink
 
 IMAGE_SIDE = 181
@@ -85,7 +85,7 @@ def wire_rate(load: Load, folder: Path) -> dict[str, float]:
         spool = Spool(folder / "spool", 8 << 30)
         mailbox = MailboxWriter(wire.runtime, "bench")
         uplink = Uplink(wire.addresses[0], "bench", spool, mailbox)
-        syncer = Syncer(spool.sync, 0.05)
+        syncer = SpoolSync(spool, 0.05)
         life = Life("bench", 1, dtype.itemsize, load.spec.to_json())
         spool.begin(life)
         uplink.attach(life, 0)
@@ -100,7 +100,7 @@ def wire_rate(load: Load, folder: Path) -> dict[str, float]:
                 payload = records.tobytes()
                 spool.append(_header(payload, sent, load.chunk, dtype.itemsize), payload)
                 sent += load.chunk
-            syncer.mark(sent)
+            syncer.tick(time.monotonic())
             if not uplink.pump():
                 uplink.wait(1)
         seconds = time.perf_counter() - start

@@ -36,7 +36,8 @@ class IOConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     spool_bytes: int = 4 << 30
     """On disk, at most; then the ring fills and the actor holds."""
     sync_ms: float = 50.0
-    """Interval of disk syncs: what a crash of this host may cost (plus one sync)."""
+    """What is older is on this disk or acknowledged: what a crash of this host may cost (plus one
+    disk sync)."""
     flush_s: float = 3.0
     """Time to send what is left when told to end."""
     insecure: bool = False

@@ -32,7 +32,7 @@ from robot_rl.wire.protocol import check_actor
 from robot_rl.wire.ring import RingReader, ring_paths
 from robot_rl.wire.spool import Spool
 from robot_rl.wire.spool_segment import Life
-from robot_rl.wire.sync import Syncer
+from robot_rl.wire.sync import SpoolSync
 from robot_rl.wire.uplink import Uplink
 
 SCAN_S = 0.02
@@ -52,12 +52,11 @@ class IOProcess:
     spool: Spool = field(init=False)
     mailbox: MailboxWriter = field(init=False)
     uplink: Uplink = field(init=False)
-    syncer: Syncer = field(init=False)
+    syncer: SpoolSync = field(init=False)
     ring: RingReader | None = None
     _scanned: float = 0.0
     _mailed: float = 0.0
     _retry: float = 0.0
-    _committed: int = 0
 
     def __post_init__(self) -> None:
         keep_heap()
@@ -78,7 +77,7 @@ class IOProcess:
             window_chunks=config.window_chunks,
             insecure=config.insecure,
         )
-        self.syncer = Syncer(self.spool.sync, config.sync_ms / 1000)
+        self.syncer = SpoolSync(self.spool, config.sync_ms / 1000)
 
     def run(self, stop: threading.Event) -> None:
         """Until `stop`, then a bounded flush."""
@@ -98,6 +97,7 @@ class IOProcess:
         if self.syncer.error is not None:
             raise DataError(f"{self.config.spool_dir} cannot be synced: {self.syncer.error}")
         moved = self.drain(now)
+        self.syncer.tick(now)
         self.uplink.ring_depth = self.ring.depth if self.ring is not None else 0
         moved = self.uplink.pump() or moved
         if now - self._mailed > MAIL_S:
@@ -136,8 +136,6 @@ class IOProcess:
             self.mailbox.say(LinkStatus.SPOOL_FULL, f"{self.config.spool_dir}: {error}")
             return False
         ring.release()
-        self._committed += 1
-        self.syncer.mark(self._committed)
         return True
 
     def flush(self) -> None:

@@ -14,12 +14,12 @@ from robot_rl.runtime.census import census
 from robot_rl.runtime.endpoints import IngestConfig
 from robot_rl.runtime.intake import Gap, Intake, LifeBook
 from robot_rl.runtime.registry import Registry, Session
+from robot_rl.runtime.weight_store import WeightStore
 from robot_rl.specs import EnvSpec
 from robot_rl.wire import protocol as p
 from robot_rl.wire.memory import keep_heap
 from robot_rl.wire.record import record_dtype
 from robot_rl.wire.sockets import Received, Router, Waiter
-from robot_rl.wire.weights import Assembly, FlatWeights
 
 BURST = 512
 """Messages handled before the others get their turn."""
@@ -40,8 +40,7 @@ class IngestServer:
     spec: EnvSpec | None = None
     intake: Intake | None = None
     """None until there is a log: one that exists, or a specification to make one for."""
-    weights: FlatWeights | None = None
-    """The last good ones."""
+    store: WeightStore = field(default_factory=WeightStore)
     control: p.Control = field(default_factory=p.Control)
     granted: int = 0
     garbage: int = 0
@@ -49,7 +48,6 @@ class IngestServer:
     gaps: int = 0
     updates: int = 0
     _learner_heard: float = 0.0
-    _assembly: Assembly = field(default_factory=Assembly)
     _news: bool = False
     _warned: float = 0.0
 
@@ -90,7 +88,7 @@ class IngestServer:
         if self._news:
             self._news = False
             for peer, session in self.registry.sessions.items():
-                self._send_wanted(peer, session)
+                self._send_part(peer, session, None)
                 self.router.send(peer, p.encode(self._news_for(session.book)))
 
     def close(self) -> None:
@@ -111,7 +109,7 @@ class IngestServer:
             records=intake.records if intake else 0,
             steps=intake.steps if intake else 0,
             granted=self.granted,
-            weights_version=self.weights.version if self.weights else 0,
+            weights_version=self.store.version,
             quarantined=intake.quarantined if intake else 0,
             garbage=self.garbage + self.router.garbage + self.door.garbage,
             refused=self.refused,
@@ -245,31 +243,18 @@ class IngestServer:
             book.actor,
             book.epoch,
             book.acknowledged,
-            self.weights.version if self.weights else 0,
-            len(self.weights.data) if self.weights else 0,
+            self.store.version,
+            self.store.size,
             book.account.allowed,
             self.control,
             self._learner_age(),
         )
 
-    def _send_part(self, peer: bytes, session: Session, get: p.Get) -> None:
-        weights = self.weights
-        if get.offset < 0:
-            session.wants_after = get.version
-            self._send_wanted(peer, session)
-        elif weights is None or get.version != weights.version:
-            self.router.send(peer, p.encode(self._news_for(session.book)))
-        else:
-            head, body = weights.part(get.offset, p.PART_BYTES)
-            self.router.send(peer, p.encode(head), b"", body)
-
-    def _send_wanted(self, peer: bytes, session: Session) -> None:
-        """The first piece of the newest weights, to a peer that waits for it."""
-        weights = self.weights
-        if weights is not None and session.wants_after not in (-1, weights.version):
-            session.wants_after = -1
-            head, body = weights.part(0, p.PART_BYTES)
-            self.router.send(peer, p.encode(head), b"", body)
+    def _send_part(self, peer: bytes, session: Session, get: p.Get | None) -> None:
+        """What was asked for now (`get`), or what a standing request waits for."""
+        found = self.store.answer(session, get) if get else self.store.wanted(session)
+        if found is not None:
+            self.router.send(peer, p.encode(found[0]), b"", found[1])
 
     def _from_door(self, message: Received) -> None:
         try:
@@ -285,19 +270,13 @@ class IngestServer:
                     self.control = p.Control(self.control.number + 1, kind, value)
                     self._news = True
                 case p.Part():
-                    self._take_weights(parsed, message.body)
+                    self._news = self.store.take(parsed, message.body) or self._news
                 case _:
                     raise WireError(f"a {type(parsed).__name__} at the learner's address")
             self._learner_heard = time.monotonic()
         except (WireError, PoisonedDataError) as error:
             self._count_garbage(f"from the learner's side: {error}")
             self.door.send(message.peer, p.encode(p.Refusal(str(error))))
-
-    def _take_weights(self, part: p.Part, body: bytes | memoryview) -> None:
-        done = self._assembly.add(part, body)
-        if done is not None:
-            self.weights = done
-            self._news = True
 
     def _refuse(self, peer: bytes, reason: str, *, retry: bool = True) -> None:
         self.router.send(peer, p.encode(p.Refusal(reason, retry)))

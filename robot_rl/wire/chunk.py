@@ -31,6 +31,9 @@ class ChunkKind(IntEnum):
     """Records whose images are compressed (see data/codec.py)."""
 
 
+_KINDS = {int(kind): kind for kind in ChunkKind}
+
+
 @dataclass(frozen=True, slots=True)
 class ChunkHeader:
     """What one chunk says of itself."""
@@ -108,8 +111,9 @@ def parse_header(data: bytes | memoryview) -> ChunkHeader:
         raise DataError("the chunk header's checksum does not match")
     if fields[1] != VERSION:
         raise DataError(f"chunk format {fields[1]}; this version reads {VERSION}")
-    if fields[2] not in tuple(ChunkKind):
-        raise DataError(f"chunk kind {fields[2]}; valid: {[int(kind) for kind in ChunkKind]}")
+    kind = _KINDS.get(fields[2])
+    if kind is None:
+        raise DataError(f"chunk kind {fields[2]}; valid: {list(_KINDS)}")
     if fields[9] > MAX_PAYLOAD:
         raise DataError(f"a chunk of {fields[9]} bytes; at most {MAX_PAYLOAD}")
     try:
@@ -117,7 +121,7 @@ def parse_header(data: bytes | memoryview) -> ChunkHeader:
     except UnicodeDecodeError as error:
         raise DataError(f"the chunk's actor id is not UTF-8: {error}") from error
     return ChunkHeader(
-        kind=ChunkKind(fields[2]),
+        kind=kind,
         actor=actor,
         epoch=fields[4],
         first_sequence=fields[5],

@@ -23,6 +23,8 @@ from robot_rl.wire.protocol import MAX_FRAME
 FRAMES = 3
 COPY_BELOW = 16_384
 """Bytes under which copying a frame costs less than sharing it."""
+_NOW = int(zmq.NOBLOCK)
+_MORE = int(zmq.NOBLOCK) | int(zmq.SNDMORE)  # plain integers: an enum costs more than the send
 Body: TypeAlias = bytes | memoryview
 
 
@@ -65,13 +67,20 @@ class _Socket:
         while socket.getsockopt(zmq.RCVMORE):
             large = len(frames) == FRAMES - 1 and extra
             if large:
-                frames.append(socket.recv(zmq.NOBLOCK, copy=False).buffer)
+                frames.append(socket.recv(_NOW, copy=False).buffer)
             else:
-                frame = socket.recv(zmq.NOBLOCK)
+                frame = socket.recv(_NOW)
                 extra = len(frame)
                 if len(frames) <= FRAMES:
                     frames.append(frame)
         return frames
+
+    def _send(self, head: bytes, extra: bytes, body: Body) -> None:
+        """A queue that takes the first frame takes the rest: ZeroMQ counts whole messages in."""
+        send = self.socket.send
+        send(head, _MORE)
+        send(extra, _MORE)
+        send(body, _NOW, copy=len(body) < COPY_BELOW)
 
     def close(self) -> None:
         """Frees the socket; unsent messages are dropped (they are in the spool)."""
@@ -92,9 +101,7 @@ class Dealer(_Socket):
     def send(self, head: bytes, extra: bytes = b"", body: Body = b"") -> bool:
         """False when the queue is full."""
         try:
-            self.socket.send_multipart(
-                (head, extra, body), zmq.NOBLOCK, copy=len(body) < COPY_BELOW
-            )
+            self._send(head, extra, body)
         except zmq.Again:
             return False
         return True
@@ -103,7 +110,7 @@ class Dealer(_Socket):
         """The next message, or None."""
         while True:
             try:
-                head = self.socket.recv(zmq.NOBLOCK)
+                head = self.socket.recv(_NOW)
             except zmq.Again:
                 return None
             frames = self._rest()
@@ -141,9 +148,8 @@ class Router(_Socket):
     def send(self, peer: bytes, head: bytes, extra: bytes = b"", body: Body = b"") -> bool:
         """False when nothing could be sent; a peer that is gone or full loses the message."""
         try:
-            self.socket.send_multipart(
-                (peer, head, extra, body), zmq.NOBLOCK, copy=len(body) < COPY_BELOW
-            )
+            self.socket.send(peer, _MORE)
+            self._send(head, extra, body)
         except zmq.ZMQError as error:
             if error.errno in (zmq.EAGAIN, zmq.EHOSTUNREACH):
                 return False
@@ -154,13 +160,13 @@ class Router(_Socket):
         """The next message, or None."""
         while True:
             try:
-                peer = self.socket.recv(zmq.NOBLOCK)
+                peer = self.socket.recv(_NOW)
             except zmq.Again:
                 return None
             if not self.socket.getsockopt(zmq.RCVMORE):
                 self.garbage += 1
                 continue
-            head = self.socket.recv(zmq.NOBLOCK)
+            head = self.socket.recv(_NOW)
             frames = self._rest()
             if len(frames) == FRAMES - 1:
                 return Received(peer, head, bytes(frames[0]), frames[1])

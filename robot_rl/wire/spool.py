@@ -45,6 +45,10 @@ class Spool:
     size: int = 0
     torn: str = ""
     """What was cut off behind the last whole chunk: never committed, or left from an older use."""
+    newest: tuple[int, int] = (0, 0)
+    """(epoch, next sequence) behind the last chunk."""
+    settled: tuple[int, int] = (0, 0)
+    """(epoch, next sequence) of the last acknowledgement."""
     _cursor: tuple[int, int] = (0, 0)
     _number: int = 0
     _fresh: deque[tuple[Segment, int, Spooled]] = field(default_factory=deque)
@@ -67,6 +71,8 @@ class Spool:
                 path.unlink()
             else:
                 self.segments.append(segment)
+            if segment is not None and not segment.empty:
+                self.newest = (segment.life.epoch, segment.next_sequence)
         self.size = sum(segment.size for segment in self.segments)
         self.rewind()
 
@@ -111,6 +117,7 @@ class Spool:
             self._fresh.append((segment, segment.size, fresh))
             self._fresh_size += size
         segment.next_sequence = following
+        self.newest = (segment.life.epoch, following)
         segment.size += size
         segment.dirty = True
         self.size += size
@@ -147,6 +154,7 @@ class Spool:
 
     def acknowledge(self, epoch: int, next_sequence: int) -> None:
         """Forgets what lies below `next_sequence` of `epoch`, segment by segment."""
+        self.settled = (epoch, next_sequence)
         for segment in list(self.segments[:-1]):
             if segment.life.epoch == epoch and segment.next_sequence <= next_sequence:
                 self._drop(segment)

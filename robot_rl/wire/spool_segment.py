@@ -93,7 +93,7 @@ def load_segment(path: Path) -> tuple[Segment | None, str]:
     if life is None:
         os.close(descriptor)
         return None, f"{path}: torn in its head"
-    segment = Segment(path, life, descriptor, start, start, 0, 0)
+    segment = Segment(path, life, descriptor, start, start, 0, 0, dirty=True)
     end, problem = os.fstat(descriptor).st_size, ""
     while segment.size < end:
         try:
