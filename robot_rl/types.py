@@ -199,6 +199,8 @@ class Batch:
     """(N,) float32: 0 where the episode terminated within the n steps, else 1."""
     discount: Array
     """(N,) float32: gamma to the power of the steps really summed."""
+    demo: Array | None = None
+    """(N,) float32: 1 for rows drawn from demonstrations and interventions; None: none are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +228,8 @@ class Scene:
     """Body names whose poses the task reads or sets."""
     joints: tuple[str, ...] = ()
     """Scalar joints the task reads or sets (a drawer's slide)."""
+    held: str = ""
+    """Bodies fixed to the first arm's hand, in the frame of its tool centre point (a peg)."""
 
 
 @dataclass(frozen=True, slots=True)

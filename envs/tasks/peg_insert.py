@@ -34,18 +34,20 @@ OUTER = 0.045
 QUARTER = math.pi / 2
 HOVER, ENTERED = 0.005, -0.0015
 """Heights of the tip above the rim, m: where the expert aligns it, and where it is inside."""
-ALIGNED, SLIDING = 7e-4, 3e-3
-"""How far from the hole's centre the expert begins to descend, and gives up at the rim, m."""
+ALIGNED, SLIDING, DRIFT = 2e-3, 5e-3, 0.02
+"""How far from the hole's centre the expert begins to descend and gives up at the rim, m, and how
+fast it may move sideways, m/s: at the rim the springs draw the tip to the centre."""
 PRESS = 0.003
 """How far the expert's goal is ahead while it feels its way, m: light, so that the tip slides."""
 SPIRAL_TURN = 1.0
 """Time of a turn of the expert's search, s."""
 STEEL = (
     'friction="0.3 0.005 0.0001" condim="3" priority="2" margin="0.0003"'
-    ' solref="0.002 1" solimp="0.99 0.999 0.0001"'
+    ' solref="0.004 1" solimp="0.5 0.99 0.0003"'
 )
-"""Contacts of the peg, all by its own parameters (priority): as stiff as 1 ms steps bear, and
-pushing from 0.3 mm before they touch, so that an impact at full speed is over before they sink."""
+"""The peg's contacts, all by its own parameters (priority). They push from 0.3 mm before they
+touch, soft at first, so that neither a blow at full speed nor 20 N make them sink in. Stiffer ones
+chatter at 1 ms steps: a blow then trips the force watch."""
 
 
 class PegInsert:
@@ -138,7 +140,7 @@ class PegInsert:
         if above < ENTERED:
             goal[:2], goal[2] = tip[:2], HEIGHT - self._depth - 0.005
         elif aside > search + (SLIDING if above < HOVER - PRESS else ALIGNED) or (
-            above > HOVER - PRESS and (turned > 0.03 or drift > 0.01)
+            above > HOVER - PRESS and (turned > 0.03 or drift > DRIFT)
         ):
             goal[2] = HEIGHT + max(HOVER, min(above, aside))
         else:
