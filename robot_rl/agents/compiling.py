@@ -33,7 +33,9 @@ def compiled(function: Step, example: Sequence[Tensor]) -> Step:
     from torch.fx.experimental.proxy_tensor import make_fx
 
     with torch.no_grad():
-        distinct = [tensor.clone() for tensor in example]  # one tensor twice would trace as one
+        distinct: list[Tensor | int | torch.SymInt | None] = [
+            tensor.clone() for tensor in example
+        ]  # one tensor twice would trace as one
         graph = make_fx(lambda *args: function(*args), tracing_mode="fake")(*distinct)
         try:
             fast: Step = compile_graph(graph, distinct)

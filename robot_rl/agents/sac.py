@@ -17,8 +17,8 @@ from robot_rl.agents.block import to_block
 from robot_rl.agents.compiling import Step, compiled
 from robot_rl.agents.graphed import Graphed
 from robot_rl.agents.optim import Trained, adam_
+from robot_rl.agents.options import check_images, check_options
 from robot_rl.agents.packing import pack, unpack
-from robot_rl.errors import ConfigError, SpecError
 from robot_rl.networks.flat import Layout, xavier_uniform_
 from robot_rl.networks.gaussian import squashed_sample
 from robot_rl.networks.mlp import mlp, mlp_layout
@@ -62,7 +62,10 @@ class SAC:
         normalize: bool = False,  # inputs by mean and deviation of the first block, then fixed
         metrics_every: int = 50,  # blocks
     ) -> None:
-        _check(spec, device, precision, subset, critics)
+        check_images(spec, wanted=False)
+        check_options(
+            device, precision, subset=subset, critics=critics, batch_size=batch_size, utd=utd, lr=lr
+        )
         torch.set_num_threads(threads)
         self.spec, self.device = spec, torch.device(device)
         self.batch_size, self.utd, self.subset, self.critics = batch_size, utd, subset, critics
@@ -275,14 +278,3 @@ class SAC:
         if self.normalize:
             self.scale[0] = obs.mean(0)
             self.scale[1] = obs.std(0).clamp_min(MIN_DEVIATION)
-
-
-def _check(spec: EnvSpec, device: str, precision: str, subset: int, critics: int) -> None:
-    if spec.image_keys:
-        raise SpecError(f"{spec.name}: SAC takes no images: {', '.join(spec.image_keys)}")
-    if not 1 <= subset <= critics:
-        raise ConfigError(f"subset={subset}; valid: 1 … critics={critics}")
-    if precision not in ("float32", "bfloat16"):
-        raise ConfigError(f"precision={precision!r}; valid: float32, bfloat16")
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        raise ConfigError(f"device={device!r}, but torch finds no CUDA device; valid: cpu")

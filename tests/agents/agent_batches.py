@@ -32,4 +32,5 @@ def make_batch(rows: int, seed: int = 0, spec: EnvSpec = SPEC) -> Batch:
         next_obs=observation(),
         mask=(rng.random(rows) < 0.8).astype(np.float32),
         discount=np.full(rows, 0.97, np.float32),
+        demo=(np.arange(rows) % 2).astype(np.float32),
     )

@@ -71,11 +71,16 @@ class ReferenceSAC:
                     t.copy_(0.995 * t + 0.005 * p)
         return float(loss.detach())
 
-    def actor(self, obs: Tensor, noise: Tensor) -> float:
+    def actor(self, rows: Mapping[str, Tensor], noise: Tensor, bc_weight: float = 0.0) -> float:
+        obs, taken = rows["obs"], rows["action"].clamp(-1 + 1e-5, 1 - 1e-5)
         action, log_prob = self.sample(obs, noise)
         x = torch.cat((obs, action), -1)
         q = torch.stack([critic(x)[:, 0] for critic in self.q]).mean(0)
         loss = (self.log_alpha.exp().detach() * log_prob - q).mean()
+        shown = rows["demo"] > 0
+        if bc_weight and shown.any():
+            mean = torch.tanh(self.pi(obs[shown]).chunk(2, -1)[0])
+            loss = loss + bc_weight * ((mean - taken[shown]) ** 2).sum(1).mean()
         self.pi_adam.zero_grad()
         loss.backward()
         self.pi_adam.step()

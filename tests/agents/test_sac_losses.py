@@ -33,13 +33,13 @@ def run_reference(agent: SAC, blocks: int, *, backup: bool) -> tuple[ReferenceSA
         data = {
             "obs": batch.obs["state"], "next_obs": batch.next_obs["state"],
             "action": batch.action, "reward": batch.reward,
-            "mask": batch.mask, "discount": batch.discount,
+            "mask": batch.mask, "discount": batch.discount, "demo": batch.demo,
         }  # fmt: skip
         for i in range(UTD):
             part = slice(i * ROWS, (i + 1) * ROWS)
             rows = {name: torch.from_numpy(array[part]) for name, array in data.items()}
             loss = reference.critic(rows, noise[part], members[i], backup)
-        losses += [loss, reference.actor(rows["obs"], noise[-ROWS:])]
+        losses += [loss, reference.actor(rows, noise[-ROWS:], agent.bc_weight)]
     return reference, losses
 
 
@@ -60,10 +60,13 @@ def assert_equal_parameters(agent: SAC, reference: ReferenceSAC, tolerance: floa
 
 
 @pytest.mark.parametrize(
-    ("critics", "subset", "backup"), [(2, 2, False), (5, 2, True), (3, 1, False)]
+    ("critics", "subset", "backup", "bc_weight"),
+    [(2, 2, False, 0.0), (5, 2, True, 0.0), (3, 1, False, 0.5)],
 )
-def test_eager_equals_the_reference(critics: int, subset: int, backup: bool) -> None:
-    agent = agent_of(critics, subset, backup=backup)
+def test_eager_equals_the_reference(
+    critics: int, subset: int, backup: bool, bc_weight: float
+) -> None:
+    agent = agent_of(critics, subset, backup=backup, bc_weight=bc_weight)
     reference, losses = run_reference(agent, BLOCKS, backup=backup)
     ours = []
     for block in range(BLOCKS):

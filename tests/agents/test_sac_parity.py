@@ -16,7 +16,8 @@ needs_compiler = pytest.mark.skipif(not has_toolchain(), reason="no C++ compiler
 
 
 def agent_of(**options: object) -> SAC:
-    sizes = {"hidden": (32, 32), "batch_size": ROWS, "utd": UTD, "metrics_every": 1, "critics": 4}
+    sizes = {"hidden": (32, 32), "batch_size": ROWS, "utd": UTD, "metrics_every": 1}
+    sizes |= {"critics": 4, "final_scale": 1.0, "bc_weight": 0.1}
     return SAC(SPEC, seed=3, **(sizes | options))  # type: ignore[arg-type]
 
 

@@ -1,0 +1,47 @@
+"""What an agent's options must be, checked before anything is built."""
+
+from __future__ import annotations
+
+import torch
+
+from robot_rl.errors import ConfigError, SpecError
+from robot_rl.specs import EnvSpec
+
+PRECISIONS = ("float32", "bfloat16")
+
+
+def check_images(spec: EnvSpec, *, wanted: bool) -> None:
+    """Raises SpecError when a specification has images and the agent none of its own, or vice
+    versa."""
+    if spec.image_keys and not wanted:
+        raise SpecError(
+            f"{spec.name}: SAC takes no images, got {', '.join(spec.image_keys)}; "
+            "valid: vectors only, or agent=rlpd_image"
+        )
+    if wanted and not spec.image_keys:
+        raise SpecError(f"{spec.name}: no images in the observation; valid: agent=rlpd, agent=sac")
+
+
+def check_options(
+    device: str,
+    precision: str,
+    *,
+    subset: int,
+    critics: int,
+    batch_size: int,
+    utd: int,
+    lr: float,
+) -> None:
+    """Raises ConfigError naming the option and what is valid."""
+    if not 1 <= subset <= critics:
+        raise ConfigError(f"subset={subset}; valid: 1 … critics={critics}")
+    if precision not in PRECISIONS:
+        raise ConfigError(f"precision={precision!r}; valid: {', '.join(PRECISIONS)}")
+    for name, value in (("batch_size", batch_size), ("utd", utd), ("lr", lr)):
+        if not value > 0:
+            raise ConfigError(f"{name}={value}; valid: above 0")
+    kind = device.partition(":")[0]
+    if kind not in ("cpu", "cuda"):
+        raise ConfigError(f"device={device!r}; valid: cpu, cuda, cuda:<index>")
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise ConfigError(f"device={device!r}, but torch finds no CUDA device; valid: cpu")
