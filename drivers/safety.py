@@ -163,7 +163,10 @@ def brake(velocity: Vector3, acceleration: float, dt: float) -> Vector3:
 def stops_in_box(
     position: Vector3, velocity: Vector3, acceleration: float, dt: float, limits: Limits
 ) -> bool:
-    """Whether moving at `velocity` and braking straight ahead ends inside the workspace."""
+    """Whether moving at `velocity` and braking straight ahead ends inside the workspace.
+
+    From outside (where an arm may have been left) every way that leads no further out will do.
+    """
     speed = _norm(velocity)
     if speed == 0.0:
         return True
@@ -171,7 +174,7 @@ def stops_in_box(
     for at, rate, low, high in zip(
         position, velocity, limits.workspace_low, limits.workspace_high, strict=True
     ):
-        if not low - 1e-9 <= at + way * rate <= high + 1e-9:
+        if not min(low, at) - 1e-9 <= at + way * rate <= max(high, at) + 1e-9:
             return False
     return True
 
@@ -185,10 +188,11 @@ def stops_in_orientation(
         return True
     centre: Quaternion = limits.orientation  # type: ignore[assignment]
     way = stopping_distance(speed, acceleration, dt)
-    if _norm(rotation_between(centre, quat)) + way <= limits.max_rotation:
+    angle = _norm(rotation_between(centre, quat))
+    if angle + way <= limits.max_rotation:
         return True
     end = rotate(quat, scale(velocity, way / speed))
-    return _norm(rotation_between(centre, end)) <= limits.max_rotation + 1e-9
+    return _norm(rotation_between(centre, end)) <= max(angle, limits.max_rotation) + 1e-9
 
 
 def scale(vector: Vector3, factor: float) -> Vector3:

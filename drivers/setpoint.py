@@ -60,10 +60,10 @@ class SetpointLimiter:
     def seed(self, pose: Sequence[float]) -> None:
         """Rests at a pose (7,); RobotFault when it is outside the limits by more than the clip."""
         x, y, z, qw, qx, qy, qz = pose
-        self._position = clamp_position((x, y, z), self._limits)
-        self._quat = clamp_orientation((qw, qx, qy, qz), self._limits)
-        shift = hypot(x - self._position[0], y - self._position[1], z - self._position[2])
-        turn = hypot(*rotation_between((qw, qx, qy, qz), self._quat))
+        self._position, self._quat = (x, y, z), (qw, qx, qy, qz)
+        inside = clamp_position(self._position, self._limits)
+        shift = hypot(x - inside[0], y - inside[1], z - inside[2])
+        turn = hypot(*rotation_between(self._quat, clamp_orientation(self._quat, self._limits)))
         if shift > min(self._clip, 0.02) or turn > min(self._angular_clip, 0.2):
             raise RobotFault(
                 f"the arm stands at ({x:.3f}, {y:.3f}, {z:.3f}), {shift:.3f} m and {turn:.3f} rad "

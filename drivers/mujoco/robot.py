@@ -155,7 +155,7 @@ class SimRobot:
 
     def _set_target(self, pose: Array, width: float) -> None:
         self._targets[:] = pose[:3]
-        self._target_quat[:] = pose[3:]
+        self._target_quat[:] = pose[3:] if pose[3] >= 0.0 else -pose[3:]
         self._width_target[0] = min(max(width, GRIPPER_RANGE[0]), GRIPPER_RANGE[1])
 
     def _place(self, pose: Array, width: float) -> None:

@@ -30,10 +30,10 @@ def simulated(**options: Any) -> Robot:
     return bundle.robot
 
 
-def bare() -> SimRobot:
+def bare(*, teleport_resets: bool = True) -> SimRobot:
     world = SimWorld()
     world.build(Scene(""))
-    return SimRobot(world)
+    return SimRobot(world, teleport_resets=teleport_resets)
 
 
 @pytest.mark.parametrize("check", ROBOT_CHECKS, ids=check_name)
@@ -46,8 +46,10 @@ def test_variants_conform(options: dict[str, Any]) -> None:
     assert len(check_robot(lambda: simulated(**options))) == len(ROBOT_CHECKS)
 
 
-def test_bare_simulated_arm_conforms_as_a_device() -> None:
-    assert "tracking" in check_robot(bare, supervised=False)
+@pytest.mark.parametrize("teleport", [True, False])
+def test_bare_simulated_arm_conforms_as_a_device(teleport: bool) -> None:
+    done = check_robot(lambda: bare(teleport_resets=teleport), supervised=False)
+    assert "tracking" in done
 
 
 class TwoArms(FakeRobot):

@@ -139,6 +139,22 @@ def test_a_twenty_millimetre_step_is_tracked_within_one_policy_period() -> None:
         assert pose[1] == pytest.approx(0.02 * k, abs=5e-4)
 
 
+def test_a_setpoint_left_outside_comes_in_without_a_jump() -> None:
+    limits = make_limits()
+    limiter = SetpointLimiter(limits, GAINS, DT)
+    pose = [0.708, 0.0, 0.2, 0.0, 1.0, 0.0, 0.0]
+    limiter.seed(pose)
+    assert limiter.step(pose, [0.0] * 6, 1.0) == pose
+    limiter.follow((0.65, 0.29, 0.2), (0.0, 1.0, 0.0, 0.0))
+    poses = [pose]
+    for _ in range(60):
+        poses.append(limiter.step(poses[-1], [0.0] * 6, 1.0))
+    assert np.allclose(poses[-1][:3], (0.65, 0.29, 0.2))
+    broken = violations(np.array(poses), DT, limits, tolerance=1e-6)
+    assert [line.split(" workspace")[0] for line in broken] == ["8 mm outside the"]
+    assert max(p[0] for p in poses) <= 0.708
+
+
 def test_joints_near_their_end_turn_the_setpoint_back() -> None:
     limiter = SetpointLimiter(make_limits(), {}, DT)
     limiter.seed(START)
