@@ -65,7 +65,8 @@ class Session:
                     self._watch(child, console)
         except KeyboardInterrupt:
             interrupted = True
-            self._say("ending: saving the learner, flushing the log (Ctrl-C again does not help)")
+            work = "saving the learner, flushing the log" if self.with_learner else "sending the rest"
+            self._say(f"ending: {work} (Ctrl-C again does not help)")
             signal.signal(signal.SIGINT, signal.SIG_IGN)
         finally:
             self._end("actor", "io", "evaluator", "learner", "ingest")
