@@ -6,6 +6,8 @@ update would see demonstrations only.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from robot_rl.data.replay import END, Pool, Replay
@@ -43,29 +45,33 @@ class Mixture:
         pattern = demo_pattern(batch_size, demo_ratio)
         self._demo = np.flatnonzero(np.tile(pattern, utd))
         self._online = np.flatnonzero(np.tile(~pattern, utd))
+        self._mask = np.tile(pattern, utd).astype(np.float32)
 
     def sample(self, rng: np.random.Generator, upper: int = END) -> Batch:
         """utd * batch_size transitions; every slice of batch_size rows has the ratio.
 
         Where one pool is empty the other fills in; DataError where both are.
         """
-        rows = self._draw(rng, upper)
-        return self.replay.gather(
+        rows, demo = self._draw(rng, upper)
+        batch = self.replay.gather(
             rows, upper=upper, n_step=self.n_step, gamma=self.gamma, history=self.history
         )
+        return replace(batch, demo=demo)
 
-    def _draw(self, rng: np.random.Generator, upper: int) -> Array:
+    def _draw(self, rng: np.random.Generator, upper: int) -> tuple[Array, Array]:
+        """Rows of the store, and which are demonstrations (float32)."""
         replay, history = self.replay, self.history
         both = len(self._demo) > 0 and len(self._online) > 0
         if both and replay.has("demo", upper, history) and replay.has("online", upper, history):
             rows = np.empty(self.rows, np.int64)
             rows[self._demo] = replay.draw(len(self._demo), rng, "demo", upper, history)
             rows[self._online] = replay.draw(len(self._online), rng, "online", upper, history)
-            return rows
+            return rows, self._mask
         wanted: Pool = "online" if len(self._online) else "demo"
         other: Pool = "demo" if wanted == "online" else "online"
         pool = wanted if replay.has(wanted, upper, history) else other
-        return replay.draw(self.rows, rng, pool, upper, history)
+        mask = np.full(self.rows, pool == "demo", np.float32)
+        return replay.draw(self.rows, rng, pool, upper, history), mask
 
 
 def demo_pattern(batch_size: int, demo_ratio: float) -> Array:
