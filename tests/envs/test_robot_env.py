@@ -23,6 +23,8 @@ from robot_rl.types import Array, LimitStage, Outcome, RobotState
 
 DOWN = np.array([0, 0, 1.0, 0, 0, 0, 1.0], np.float32)
 """Along the end effector's z axis, which points at the table."""
+ABOVE_TABLE, BELOW_TABLE = (0.28, -0.3, 0.01), (0.28, -0.3, -0.05)
+"""Lower corners of workspaces; the fingertips are 9 mm below the tool centre point."""
 
 
 @pytest.mark.parametrize("n_arms", [1, 2])
@@ -68,15 +70,20 @@ def test_an_episode_is_bit_equal_in_another_process() -> None:
     assert len(runs[0]) > 1000
 
 
-def test_driving_into_the_table_executes_less_than_proposed() -> None:
-    env = RobotEnv(make(), PickCube(cube_x=(0.58, 0.58), cube_y=(0.1, 0.1)))
+@pytest.mark.parametrize("low", [ABOVE_TABLE, BELOW_TABLE])
+def test_driving_down_executes_less_than_proposed(low: tuple[float, float, float]) -> None:
+    """Against the floor of the workspace, and against the table itself."""
+    env = RobotEnv(make(workspace_low=low), PickCube(cube_x=(0.58, 0.58), cube_y=(0.1, 0.1)))
     env.reset(seed=0)
     for _ in range(25):
         *_, info = env.step(DOWN)
     assert info["executed"][2] < 0.1
     assert abs(info["executed"][:2]).max() < 0.2
     assert info["limiting_stage"] is not LimitStage.NONE
-    assert env.robot.read().pose[0, 2] > 0.0
+    state = env.robot.read()
+    assert state.pose[0, 2] > 0.0
+    pushes = float(np.linalg.norm(state.wrench[0, :3])) > 5.0
+    assert pushes is (low is BELOW_TABLE)
     # Nothing has wound up: the way back starts with the first step.
     *_, info = env.step(-DOWN)
     assert info["executed"][2] < -0.5
@@ -169,6 +176,22 @@ def test_a_fault_ends_the_episode() -> None:
     _, _, terminated, truncated, info = env.step(np.zeros(7, np.float32))
     assert (terminated, truncated, info["fault"]) == (False, True, "reflex")
     assert info["limiting_stage"] == LimitStage.FAULT
+
+
+def test_a_simulated_fault_truncates_and_the_next_episode_starts_afresh() -> None:
+    robot = make(force_trip=5.0, workspace_low=BELOW_TABLE)
+    env = RobotEnv(robot, PickCube(cube_x=(0.58, 0.58), cube_y=(0.1, 0.1)))
+    env.reset(seed=0)
+    for _ in range(30):
+        _, _, terminated, truncated, info = env.step(DOWN)
+        if truncated:
+            break
+    assert "exceeds 5.0 N" in info["fault"]
+    assert not terminated
+    env.reset(seed=1)
+    *_, info = env.step(-DOWN)
+    assert info["fault"] == ""
+    assert info["executed"][2] < -0.5
 
 
 def test_images_leave_the_privileged_features_out() -> None:
