@@ -9,14 +9,27 @@ from pathlib import Path
 import numpy as np
 
 from robot_rl.data import codec
-from robot_rl.data.manifest import read_manifest
+from robot_rl.data.log_writer import LogWriter
+from robot_rl.data.manifest import FILE, read_manifest
 from robot_rl.data.segments import Entry, list_segments, read_payload, walk
+from robot_rl.specs import EnvSpec
 from robot_rl.types import Array
 from robot_rl.wire.chunk import HEADER_BYTES, ChunkKind
 from robot_rl.wire.record import Kind, record_dtype
 
 LARGE_RECORD = 8192
 """Bytes above which only a record's first byte, its kind, is read."""
+
+
+def open_log(path: Path, spec_json: str) -> LogWriter | None:
+    """The log at `path`: gone on with, or made where a spec is given; None where neither is.
+
+    Raises SpecError listing how the log's spec differs from the one given.
+    """
+    wanted = EnvSpec.from_json(spec_json.encode()) if spec_json else None
+    if (path / FILE).exists():
+        return LogWriter.open(path, wanted or read_manifest(path).spec)
+    return LogWriter.create(path, wanted) if wanted is not None else None
 
 
 @dataclass(slots=True)

@@ -57,6 +57,7 @@ class IOProcess:
     _scanned: float = 0.0
     _mailed: float = 0.0
     _retry: float = 0.0
+    _linger: float = 0.0
 
     def __post_init__(self) -> None:
         keep_heap()
@@ -114,6 +115,8 @@ class IOProcess:
             return False
         size = ring.identity.record_bytes
         limit = max(1, min(self.config.chunk_records, self.config.chunk_bytes // size))
+        if now < self._linger and ring.depth < limit:
+            return False
         first = ring.position
         payload = ring.read(limit)
         if not payload:
@@ -136,6 +139,7 @@ class IOProcess:
             self.mailbox.say(LinkStatus.SPOOL_FULL, f"{self.config.spool_dir}: {error}")
             return False
         ring.release()
+        self._linger = now + self.config.linger_ms / 1000
         return True
 
     def flush(self) -> None:

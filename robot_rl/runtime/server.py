@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from robot_rl.data.log_writer import LogWriter
-from robot_rl.data.manifest import FILE, read_manifest
 from robot_rl.errors import DataError, PoisonedDataError, RobotRLError, WireError
-from robot_rl.runtime.census import census
+from robot_rl.runtime.census import census, open_log
 from robot_rl.runtime.endpoints import IngestConfig
 from robot_rl.runtime.intake import Gap, Intake, LifeBook
 from robot_rl.runtime.registry import Registry, Session
@@ -24,6 +23,8 @@ from robot_rl.wire.sockets import Received, Router, Waiter
 BURST = 512
 """Messages handled before the others get their turn."""
 WAIT_MS = 50
+GRANT_MS = 3
+"""Between two messages about credits: a learner grants with every update."""
 WARN_S = 0.1
 """Between two warnings, at least: a flood of garbage must not fill the disk."""
 
@@ -49,6 +50,10 @@ class IngestServer:
     updates: int = 0
     _learner_heard: float = 0.0
     _news: bool = False
+    """Something that actors are told at once."""
+    _granted: bool = False
+    """Credits, which may wait for GRANT_MS."""
+    _told: float = 0.0
     _warned: float = 0.0
 
     def __post_init__(self) -> None:
@@ -59,7 +64,10 @@ class IngestServer:
         try:
             self.door = Router(config.learner_address, insecure=config.insecure)
             try:
-                self._open_log()
+                log = open_log(Path(config.log_dir), config.spec)
+                if log is not None:
+                    self._warn(log.torn)
+                    self._serve(log)
             except RobotRLError:
                 self.door.close()
                 raise
@@ -70,7 +78,7 @@ class IngestServer:
 
     def turn(self) -> None:
         """Waits for something, then handles what there is."""
-        self.waiter.wait(WAIT_MS)
+        self.waiter.wait(GRANT_MS if self._granted else WAIT_MS)
         for _ in range(BURST):
             if (message := self.door.receive()) is None:
                 break
@@ -85,8 +93,10 @@ class IngestServer:
                 self._commit(self.intake, book)
             self._acknowledge(self.intake)
             self._share()
-        if self._news:
-            self._news = False
+        now = time.monotonic()
+        if self._news or (self._granted and now - self._told > GRANT_MS / 1000):
+            self._news = self._granted = False
+            self._told = now
             for peer, session in self.registry.sessions.items():
                 self._send_part(peer, session, None)
                 self.router.send(peer, p.encode(self._news_for(session.book)))
@@ -120,17 +130,6 @@ class IngestServer:
             learner_age_ms=self._learner_age(),
             actors=self.registry.stats(now),
         )
-
-    def _open_log(self) -> None:
-        path = Path(self.config.log_dir)
-        wanted = EnvSpec.from_json(self.config.spec.encode()) if self.config.spec else None
-        if (path / FILE).exists():
-            log = LogWriter.open(path, wanted or read_manifest(path).spec)
-            if log.torn:
-                self._warn(log.torn)
-            self._serve(log)
-        elif wanted is not None:
-            self._serve(LogWriter.create(path, wanted))
 
     def _serve(self, log: LogWriter) -> None:
         """The log is there: counts what it has, and takes records from now on."""
@@ -236,7 +235,8 @@ class IngestServer:
 
     def _share(self) -> None:
         steps = self.intake.steps if self.intake else 0
-        self._news = self.registry.share(self.granted, steps, time.monotonic()) or self._news
+        changed = self.registry.share(self.granted, steps, time.monotonic())
+        self._granted = changed or self._granted
 
     def _news_for(self, book: LifeBook) -> p.News:
         return p.News(
@@ -287,7 +287,7 @@ class IngestServer:
 
     def _warn(self, text: str) -> None:
         now = time.monotonic()
-        if now - self._warned > WARN_S:
+        if text and now - self._warned > WARN_S:
             self._warned = now
             print(f"WARN ingest: {text}", file=sys.stderr, flush=True)
 

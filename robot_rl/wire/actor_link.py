@@ -56,6 +56,7 @@ class ActorLink:
         self._record = new_record(dtype)
         self._bytes = memoryview(self._record.view("u1").data)
         self._epoch = epoch
+        self._born_ns = time.monotonic_ns()
         self._used = 0
         self.next_sequence = 0
         """Sequence of the next record; the link counts, whatever a transition says."""
@@ -140,7 +141,12 @@ class ActorLink:
         self._lock.release()
 
     def _state(self) -> MailState:
-        return self._mailbox.state()
+        """The mailbox; of what an I/O process said before this life, only the weights count."""
+        state = self._mailbox.state()
+        if state.beat_ns >= self._born_ns:
+            return state
+        version = state.weights_version
+        return MailState(weights_version=version, published_version=version)
 
     def _write(self) -> None:
         if not self._ring.try_write(self._bytes):
