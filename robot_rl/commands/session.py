@@ -65,7 +65,9 @@ class Session:
                     self._watch(child, console)
         except KeyboardInterrupt:
             interrupted = True
-            work = "saving the learner, flushing the log" if self.with_learner else "sending the rest"
+            work = (
+                "saving the learner, flushing the log" if self.with_learner else "sending the rest"
+            )
             self._say(f"ending: {work} (Ctrl-C again does not help)")
             signal.signal(signal.SIGINT, signal.SIG_IGN)
         finally:
