@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,7 @@ def set_demos(cfg: DictConfig, env: Any, *, quiet: bool) -> None:
             if not quiet:
                 print(f"recording {demos.episodes} demonstrations into {path}", file=sys.stderr)
             aside = path.with_name(f".{path.name}")
+            shutil.rmtree(aside, ignore_errors=True)  # of a recording that was interrupted
             record_demos(
                 env,
                 env.expert_action,

@@ -14,6 +14,10 @@ from robot_rl.wire.chunk import ChunkHeader
 from robot_rl.wire.record import Kind
 
 
+READ_AHEAD = 4096
+"""Records taken from the log at a time."""
+
+
 class Feeder:
     """Tails a log: `feeder.advance(n)` puts records into replay until it holds n steps."""
 
@@ -24,14 +28,18 @@ class Feeder:
         """Environment steps in replay."""
         self.waiting = 0
         """Environment steps read from the log and not yet in replay."""
+        self._amended = 0
         self.position = 0
         """Log position after the last record in replay."""
 
     def poll(self) -> None:
         """Reads what the log has beyond the pending chunks."""
-        for chunk in self._reader.poll():
+        for chunk in self._reader.poll(READ_AHEAD):
             self._pending.append((chunk.header, chunk.records))
             self.waiting += int((chunk.records["kind"] == Kind.STEP).sum())
+        for amendment in self._reader.amendments[self._amended :]:
+            self._replay.amend(amendment)
+        self._amended = len(self._reader.amendments)
 
     def advance(self, steps: int) -> bool:
         """Moves records into replay up to and with the `steps`-th STEP; False if the log ends."""

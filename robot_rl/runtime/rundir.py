@@ -7,10 +7,12 @@ import os
 import platform
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import msgspec
 from omegaconf import DictConfig, OmegaConf
@@ -86,21 +88,27 @@ class RunDir:
         except FileNotFoundError as error:
             raise SpecError(f"'{self.path}' has no spec.json") from error
 
-    def lock(self) -> IO[str]:
-        """Holds the run until the returned file is closed; InUseError names the holder."""
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Holds the run; InUseError names the holder. A folder in which nothing came to be goes."""
         self.path.mkdir(parents=True, exist_ok=True)
-        file = (self.path / ".lock").open("a+")
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            file.seek(0)
-            holder = file.read().strip() or "another process"
-            file.close()
-            raise InUseError(f"run '{self.path}' is in use by process {holder}") from error
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        return file
+        path = self.path / ".lock"
+        with path.open("a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                file.seek(0)
+                holder = file.read().strip() or "another process"
+                raise InUseError(f"run '{self.path}' is in use by process {holder}") from error
+            file.truncate(0)
+            file.write(str(os.getpid()))
+            file.flush()
+            try:
+                yield
+            finally:
+                if [entry.name for entry in self.path.iterdir()] == [path.name]:
+                    path.unlink()
+                    self.path.rmdir()
 
 
 def machine() -> dict[str, Any]:
