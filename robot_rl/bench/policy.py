@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -64,7 +65,7 @@ def _times(call: Callable[[], object]) -> list[float]:
 
 def _weights(inputs: int, outputs: int) -> dict[str, np.ndarray]:
     rng, widths, weights = np.random.default_rng(0), [inputs, *HIDDEN, outputs], {}
-    for i, (rows, columns) in enumerate(zip(widths, widths[1:], strict=False)):
+    for i, (rows, columns) in enumerate(pairwise(widths)):
         weights[f"actor.w{i}"] = rng.normal(0, 0.05, (rows, columns)).astype(np.float32)
         weights[f"actor.b{i}"] = np.zeros(columns, np.float32)
     return weights
