@@ -9,6 +9,7 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from subprocess import DEVNULL
 from types import FrameType
 from typing import Any
 
@@ -130,12 +131,18 @@ class Session:
             )
             self.supervisor.start(f"io-{index}", io.command(link))
             arguments = (repr(self._origin_s), str(runtime), actor)
-            actors.append(self._child("actor", *arguments, name=f"actor-{index}"))
+            # One actor may read the terminal: a keyboard is a teleoperation device.
+            stdin = sys.stdin.fileno() if index == 0 and sys.stdin.isatty() else DEVNULL
+            actors.append(self._child("actor", *arguments, name=f"actor-{index}", stdin=stdin))
         return actors
 
-    def _child(self, role: str, *arguments: str, name: str = "", threads: int = 1) -> Child:
+    def _child(
+        self, role: str, *arguments: str, name: str = "", threads: int = 1, stdin: int = DEVNULL
+    ) -> Child:
         command = [sys.executable, "-m", "robot_rl.commands.child", role, str(self.folder.path)]
-        return self.supervisor.start(name or role, [*command, *arguments], threads=threads)
+        return self.supervisor.start(
+            name or role, [*command, *arguments], threads=threads, stdin=stdin
+        )
 
     def _wait_ready(self, child: Child) -> None:
         """Until ingest has printed its addresses in this session."""

@@ -43,14 +43,21 @@ class Supervisor:
     logs: Path
     children: list[Child] = field(default_factory=list)
 
-    def start(self, name: str, command: Sequence[str], *, threads: int = 1) -> Child:
-        """Runs a command, its output in logs/<name>.log."""
+    def start(
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        threads: int = 1,
+        stdin: int = subprocess.DEVNULL,
+    ) -> Child:
+        """Runs a command, its output in logs/<name>.log; `stdin` is a descriptor to read from."""
         log = self.logs / f"{name}.log"
         environment = os.environ | {variable: str(threads) for variable in THREAD_VARIABLES}
         with log.open("ab") as output:
             process = subprocess.Popen(
                 list(command),
-                stdin=subprocess.DEVNULL,
+                stdin=stdin,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env=environment | {"ROBOT_RL_PARENT": str(os.getpid())},
