@@ -49,12 +49,13 @@ def robot_rl(folder: Path, verb: str, *words: str) -> dict[str, object]:
 
 def test_the_page_shows_whole_files(lab: Path) -> None:
     shown = {str(path.relative_to(lab)) for path in lab.rglob("*.*") if path.is_file()}
-    assert {"my_lab/hover.py", "my_lab/stage.py", "my_lab/bc.py", "test_stage.py"} <= shown
+    assert {"my_lab/hover.py", "my_lab/stage.py", "my_lab/bc.py"} <= shown
+    assert {"test_stage.py", "test_bc.py"} <= shown
     assert len(list(lab.rglob("*.yaml"))) == 4
 
 
-def test_the_robot_passes_the_conformance_suite(lab: Path) -> None:
-    run(lab, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_stage.py")
+def test_robot_and_algorithm_pass_the_conformance_suites(lab: Path) -> None:
+    run(lab, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_stage.py", "test_bc.py")
 
 
 def test_a_variant_records_the_task(lab: Path) -> None:
