@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import gymnasium
 from omegaconf import DictConfig
 
 from robot_rl.config import build, config_file, load_config, plain, target_class
@@ -20,9 +18,7 @@ from robot_rl.interfaces import Policy, TeleopDevice
 from robot_rl.specs import EnvSpec
 
 
-def make_env(
-    cfg: DictConfig, *, real_time: bool = False, render_mode: str | None = None
-) -> Any:
+def make_env(cfg: DictConfig, *, real_time: bool = False, render_mode: str | None = None) -> Any:
     """The environment of a composed config: `env.data_spec` is its EnvSpec."""
     where = config_file(cfg, "env")
     if "id" in cfg.env:
@@ -84,21 +80,6 @@ def check_same_spec(mine: EnvSpec, theirs: EnvSpec, what: str) -> None:
             f"{what} was made with another specification (this run != it): "
             + "; ".join(differences)
         )
-
-
-def register_envs() -> None:
-    """The `gymnasium.envs` entry point: configs/task/pick_cube.yaml gives robot_rl/PickCube-v0."""
-    for entry in resources.files("configs").joinpath("task").iterdir():
-        if entry.name.endswith(".yaml"):
-            task = entry.name.removesuffix(".yaml")
-            name = "".join(word.capitalize() for word in task.split("_"))
-            gymnasium.register(
-                f"{name}-v0",
-                entry_point="robot_rl.factory:make_registered",
-                kwargs={"task": task},
-                order_enforce=False,
-                disable_env_checker=True,
-            )
 
 
 def make_registered(

@@ -57,6 +57,7 @@ class SAC:
         initial_temperature: float = 1e-2,
         target_entropy: float | None = None,  # None: -dim / 2
         entropy_backup: bool = False,  # -alpha log pi in the target
+        policy_tau: float = 1.0,  # rate of the actor's running mean that acts; 1: the actor itself
         bc_weight: float = 0.0,  # behaviour cloning of demonstrations in the actor's loss
         final_scale: float = 1e-2,  # of the last layers' initial weights: values start near 0
         normalize: bool = False,  # inputs by mean and deviation of the first block, then fixed
@@ -70,7 +71,7 @@ class SAC:
         self.spec, self.device = spec, torch.device(device)
         self.batch_size, self.utd, self.subset, self.critics = batch_size, utd, subset, critics
         self.lr, self.tau, self.entropy_backup = lr, tau, entropy_backup
-        self.bc_weight, self.final_scale = bc_weight, final_scale
+        self.bc_weight, self.final_scale, self.policy_tau = bc_weight, final_scale, policy_tau
         self.normalize, self.metrics_every, self.blocks = normalize, metrics_every, 0
         self.dim, width = spec.action_dim, vector_size(spec)
         self.target_entropy = -self.dim / 2 if target_entropy is None else target_entropy
@@ -85,6 +86,8 @@ class SAC:
         start = torch.tensor([initial_temperature], device=self.device)
         self.log_temperature = Trained.fresh(start.log())
         self.target = self.critic.value.clone()
+        self.policy = self.actor.value.clone()
+        """Running mean of the actor: what acts and is evaluated; steadier than any one actor."""
         self.scale = torch.zeros(2, width, device=self.device)
         """Mean and standard deviation of the inputs; deviation 0 before the first block."""
 
@@ -114,13 +117,21 @@ class SAC:
         data = to_block(batch, self.spec, rows, self.device)
         if not bool(self.scale[1].any()):
             self._fit_scale(data.obs)
-        noise = torch.randn(rows + self.batch_size, self.dim, generator=self.generator)
-        draws = torch.rand(self.utd, self.critics, generator=self.generator)
-        members = draws.argsort(1)[:, : self.subset]
         metrics = self._block(
             data.obs, data.action, data.reward, data.discount, data.next_obs, data.demo,
-            noise.to(self.device), members.to(self.device),
+            *self._draw(),
         )  # fmt: skip
+        return self._report(metrics)
+
+    def _draw(self) -> tuple[Tensor, Tensor]:
+        """Noise ((utd + 1) * batch_size, dim), and the targets' members (utd, subset)."""
+        rows = (self.utd + 1) * self.batch_size
+        noise = torch.randn(rows, self.dim, generator=self.generator)
+        draws = torch.rand(self.utd, self.critics, generator=self.generator)
+        members = draws.argsort(1)[:, : self.subset]
+        return noise.to(self.device), members.to(self.device)
+
+    def _report(self, metrics: Tensor) -> dict[str, float] | None:
         self.blocks += 1
         if self.blocks % self.metrics_every:
             return None
@@ -145,6 +156,7 @@ class SAC:
         (actor_metrics,) = self._actor_step(
             *self._actor_inputs(obs[rows], action[rows], demo[rows], noise[-self.batch_size :])
         )
+        self.policy.lerp_(self.actor.value, self.policy_tau)
         return torch.cat((critic_metrics, actor_metrics))
 
     def _critic_inputs(self, *rows: Tensor) -> tuple[Tensor, ...]:
@@ -236,7 +248,7 @@ class SAC:
 
     def policy_weights(self) -> dict[str, Array]:
         """`actor.w<i>` (in, out), `actor.b<i>` (out,): float32, input normalisation folded in."""
-        views = self.actor_layout.views(self.actor.value.detach().cpu().clone())
+        views = self.actor_layout.views(self.policy.detach().cpu().clone())
         weights = {f"actor.{name}": view[0] for name, view in views.items()}
         mean, deviation = self.scale.cpu()
         if bool(deviation.any()):
@@ -264,6 +276,7 @@ class SAC:
             | self.critic.views("critic", self.critic_layout)
             | self.critic_layout.views(self.target, "target.")
             | self.actor.views("actor", self.actor_layout)
+            | self.actor_layout.views(self.policy, "policy.")
             | self.log_temperature.views("log_temperature", temperature)
         )
 

@@ -97,8 +97,8 @@ def summarise(name: str, runs: list[Path], window: tuple[int, int], overrides: l
     }
     (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
     if len(runs) > 1:
-        compare_runs(runs, RESULTS / f"{name}.html")
-        (RESULTS / f"{name}.html").unlink(missing_ok=True)
+        compare_runs(runs, RUNS)
+        (RUNS / "comparison.svg").rename(RESULTS / f"{name}.svg")
     print(name, len(runs), "seeds:", json.dumps(result["window"]), flush=True)
 
 

@@ -23,9 +23,10 @@ from envs.tasks.reach import Reach
 class NearReach(Reach):
     """The shipped task under another name and with a shorter limit."""
 
-    @property
-    def max_steps(self) -> int:
-        return 7
+    name = "near_reach"
+
+    def __init__(self, max_steps: int = 7) -> None:
+        super().__init__(max_steps=max_steps)
 '''
 
 ROBOT = '''

@@ -79,7 +79,7 @@ def log(tmp_path: Path) -> Path:
 def learner(log: Path, run_dir: Path, seed: int = 3) -> Learner:
     run_dir.mkdir(exist_ok=True)
     replay = Replay(SPEC, 1000, streams=2)
-    agent = SAC(SPEC, seed=seed, batch_size=BATCH, utd=UTD, hidden=(16, 16))
+    agent = SAC(SPEC, seed=seed, batch_size=BATCH, utd=UTD, hidden=(16, 16), compile=False)
     return Learner(
         agent=agent,
         feeder=Feeder(LogReader(log, SPEC), replay),

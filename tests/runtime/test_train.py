@@ -23,6 +23,7 @@ TINY = [
     "agent.replay.batch_size=16",
     "agent.replay.utd=2",
     "agent.learner.hidden=[32,32]",
+    "agent.learner.compile=false",
     "learner.metrics_every=20",
     "evaluation.episodes=2",
     "evaluation.video_episodes=1",
