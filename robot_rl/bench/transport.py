@@ -3,7 +3,7 @@
 Every transition is checksummed, committed to the spool on disk, sent, appended to the episode log,
 and acknowledged after a disk sync; "one at a time" is one record a message, with a bounded window
 of messages in flight. The bare figures move the same bytes over the same kind of socket, with
-acknowledgements and nothing else: they are the bound.
+acknowledgements and nothing else: they are the bound, with the disk's own rate for those bytes.
 
     python -m robot_rl.bench.transport
 """
@@ -11,6 +11,7 @@ acknowledgements and nothing else: they are the bound.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import statistics
 import sys
@@ -24,9 +25,15 @@ import numpy as np
 
 from robot_rl.errors import WireError
 from robot_rl.specs import EnvSpec
-from robot_rl.testing.wire_harness import WireHarness, small_spec, wait_for
+from robot_rl.testing.wire_harness import (
+    WireHarness,
+    random_observation,
+    random_transition,
+    small_spec,
+    wait_for,
+)
 from robot_rl.wire.chunk import ChunkHeader, ChunkKind, make_header
-from robot_rl.wire.mailbox import MailboxWriter
+from robot_rl.wire.mailbox import LinkStatus, MailboxWriter
 from robot_rl.wire.memory import keep_heap
 from robot_rl.wire.record import record_dtype
 from robot_rl.wire.sockets import Dealer, Waiter
@@ -94,7 +101,7 @@ def wire_rate(load: Load, folder: Path) -> dict[str, float]:
         sent = 0
         while sent < load.records or not uplink.idle:
             for _ in range(16):
-                if sent >= load.records or uplink.flight_bytes > BACKLOG // 2:
+                if sent >= load.records or uplink.flight_bytes > BACKLOG:
                     break
                 records["sequence"] = np.arange(sent, sent + load.chunk)
                 payload = records.tobytes()
@@ -150,6 +157,47 @@ while True:
 """
 
 
+def disk_rate(load: Load, folder: Path) -> dict[str, float]:
+    """The same bytes appended to a file and synced at the end: what the disk allows."""
+    payload = chunks(load)[0]
+    total = max(1, load.records // load.chunk)
+    descriptor = os.open(folder / "disk.bin", os.O_WRONLY | os.O_CREAT)
+    start = time.perf_counter()
+    for _ in range(total):
+        os.write(descriptor, payload)
+    os.fdatasync(descriptor)
+    seconds = time.perf_counter() - start
+    os.close(descriptor)
+    return {"MB_per_s": total * len(payload) / seconds / 1e6}
+
+
+def step_cost(folder: Path, *, rounds: int) -> dict[str, float]:
+    """What the control loop pays: `step` and the reads of a period, microseconds."""
+    with WireHarness(folder) as wire:
+        wire.start_ingest()
+        wire.start_io("bench")
+        link = wire.link("bench", 1)
+        wait_for("the connection", lambda: link.status is LinkStatus.CONNECTED)
+        rng = np.random.default_rng(0)
+        obs = random_observation(wire.spec, rng)
+        transition = random_transition(wire.spec, rng, obs, step=1)
+        link.start(obs, 0, 0, 1)
+        write, read = [], []
+        for _ in range(rounds):
+            time.sleep(0.001)
+            start = time.perf_counter()
+            link.step(transition)
+            middle = time.perf_counter()
+            link.newest(), link.credits, link.hold_reason()
+            read.append(time.perf_counter() - middle)
+            write.append(middle - start)
+    result: dict[str, float] = {}
+    for name, times in (("step", write), ("read", read)):
+        p50, p99 = np.percentile(times, [50, 99])
+        result |= {f"{name}_p50_us": 1e6 * float(p50), f"{name}_p99_us": 1e6 * float(p99)}
+    return result
+
+
 def bare_rate(load: Load, folder: Path) -> dict[str, float]:
     """The same bytes over DEALER/ROUTER with acknowledgements: no checksum, no disk, no log."""
     with WireHarness(folder, load.spec) as wire:
@@ -189,7 +237,7 @@ def weights_latency(folder: Path, *, megabytes: float, rounds: int) -> dict[str,
         wire.start_ingest()
         wire.start_io("bench")
         learner, link = wire.learner(), wire.link("bench", 1)
-        wait_for("the connection", lambda: link.status == 1)
+        wait_for("the connection", lambda: link.status is LinkStatus.CONNECTED)
         for version in range(1, rounds + 1):
             time.sleep(0.005)
             start = time.perf_counter()
@@ -214,7 +262,11 @@ def run(*, repeats: int = 3, scale: float = 1.0) -> dict[str, Any]:
     try:
         for repeat in range(repeats):
             for load in loads(scale):
-                for kind, measure in (("wire", wire_rate), ("bare", bare_rate)):
+                for kind, measure in (
+                    ("wire", wire_rate),
+                    ("bare", bare_rate),
+                    ("disk", disk_rate),
+                ):
                     folder = root / f"{load.name}-{kind}-{repeat}"
                     folder.mkdir()
                     rates.setdefault(load.name, {}).setdefault(kind, []).append(
@@ -224,13 +276,17 @@ def run(*, repeats: int = 3, scale: float = 1.0) -> dict[str, Any]:
         folder = root / "weights"
         folder.mkdir()
         latency = weights_latency(folder, megabytes=1.0, rounds=int(200 * scale) + 20)
+        folder = root / "step"
+        folder.mkdir()
+        cost = step_cost(folder, rounds=int(3000 * scale) + 100)
     finally:
         shutil.rmtree(root, ignore_errors=True)
-    result: dict[str, Any] = {"weights_1MB": latency}
+    result: dict[str, Any] = {"weights_1MB": latency, "control_loop": cost}
     for name, kinds in rates.items():
         wire, bare = median(kinds["wire"]), median(kinds["bare"])
+        disk = median(kinds["disk"])["MB_per_s"]
         result[name] = {**wire, "bare_per_s": bare["per_s"], "bare_MB_per_s": bare["MB_per_s"]}
-        result[name]["of_bare"] = wire["per_s"] / bare["per_s"]
+        result[name] |= {"of_bare": wire["per_s"] / bare["per_s"], "disk_MB_per_s": disk}
     return result
 
 

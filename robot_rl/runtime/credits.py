@@ -11,7 +11,7 @@ class Account:
     """One life of an actor."""
 
     steps: int = 0
-    """STEP records in the log."""
+    """STEP records that it took and that are in the log (or were quarantined)."""
     allowed: int = 0
     """Steps it may take in total."""
 

@@ -32,7 +32,7 @@ class IOConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     chunk_bytes: int = 4 << 20
     linger_ms: float = 3.0
     """Records of so long go into one chunk: fewer messages, more of a core for the learner."""
-    window_bytes: int = 32 << 20
+    window_bytes: int = 64 << 20
     """Sent and not acknowledged, at most."""
     window_chunks: int = 1024
     spool_bytes: int = 4 << 30

@@ -227,5 +227,6 @@ class Intake:
             flush=True,
         )
         book.quarantined += 1
+        book.account.steps += 1  # the actor took it; another one may be granted in its place
         self.quarantined += 1
         book.next_sequence += 1

@@ -38,7 +38,8 @@ class Registry:
         """A life that the log has already."""
         book = LifeBook(actor, epoch, next_sequence, next_sequence, records)
         book.expected = next_sequence
-        book.account = Account(steps, steps)
+        taken = steps + next_sequence - records  # what is missing was quarantined, but taken
+        book.account = Account(taken, taken)
         self.books[actor, epoch] = book
 
     def claim(self, peer: bytes, hello: Hello, now: float) -> LifeBook | None:

@@ -21,7 +21,8 @@ from robot_rl.wire.record import record_dtype
 from robot_rl.wire.sockets import Received, Router, Waiter
 
 BURST = 512
-"""Messages handled before the others get their turn."""
+"""Messages handled before they are committed and the others get their turn."""
+BURST_BYTES = 64 << 20
 WAIT_MS = 50
 GRANT_MS = 3
 """Between two messages about credits: a learner grants with every update."""
@@ -84,9 +85,11 @@ class IngestServer:
                 break
             self._from_door(message)
         touched: dict[int, LifeBook] = {}
+        left = BURST_BYTES
         for _ in range(BURST):
-            if (message := self.router.receive()) is None:
+            if left < 0 or (message := self.router.receive()) is None:
                 break
+            left -= len(message.body)
             self._from_actor(message, touched)
         if self.intake is not None:
             for book in touched.values():
@@ -215,6 +218,7 @@ class IngestServer:
                 f"{hello.first_sequence}"
             )
             book.next_sequence = book.acknowledged = hello.first_sequence
+            book.account.steps += missing
         book.expected = book.next_sequence
         self._share()
         self.router.send(peer, p.encode(p.Welcome(self._news_for(book))))

@@ -38,7 +38,7 @@ class Uplink:
     actor: str
     spool: Spool
     mailbox: MailboxWriter
-    window_bytes: int = 32 << 20
+    window_bytes: int = 64 << 20
     """Sent and not yet acknowledged, at most."""
     window_chunks: int = 1024
     insecure: bool = False

@@ -292,6 +292,98 @@ def test_credits_are_shared_and_survive_restarts(tmp_path: Path) -> None:
         wait_for("credits of the new ingest", lambda: link.credits == 150)
 
 
+def test_quarantined_steps_are_granted_again(tmp_path: Path) -> None:
+    with WireHarness(tmp_path, granted=0) as wire:
+        ingest = wire.start_ingest()
+        learner = wire.learner()
+        learner.grant(30)
+        wire.start_io("a")
+        link = wire.link("a", 3)
+        wait_for("credits", lambda: link.credits == 30)
+        rng = np.random.default_rng(0)
+        obs = random_observation(wire.spec, rng)
+        link.start(obs, 0, 0, 1)
+        for step in range(1, 31):
+            transition = random_transition(wire.spec, rng, obs, step=step)
+            link.step(replace(transition, reward=float("inf")) if step % 10 == 0 else transition)
+        wait_for("three more", lambda: link.credits == 33)
+        wire.end(ingest)
+        wire.start_ingest()
+        learner.grant(40)
+        wait_for("the same after a restart", lambda: link.credits == 43)
+
+
+def test_weights_larger_than_a_message_and_a_new_ingest(wire: WireHarness) -> None:
+    process = wire.start_ingest()
+    learner = wire.learner()
+    rng = np.random.default_rng(0)
+    weights = {f"layer{n}": rng.standard_normal((1300, 1000)).astype("f4") for n in range(2)}
+    learner.publish(weights, 1)
+    wire.end(process)
+    wire.start_ingest()
+    wire.start_io("a")
+    link = wire.link("a", 1)
+    found = []
+
+    def arrived() -> bool:
+        found.append(link.newest())
+        return found[-1] is not None
+
+    wait_for("the weights", arrived)
+    arrays, version = found[-1]
+    assert version == 1
+    for name, array in weights.items():
+        np.testing.assert_array_equal(arrays[name], array)
+
+
+def test_tcp_on_loopback_carries_the_same(wire: WireHarness) -> None:
+    wire.addresses = ("tcp://127.0.0.1:*", "tcp://127.0.0.1:*")
+    wire.start_ingest()
+    ready = wire.output("ingest").split("READY ")[1].split()
+    wire.addresses = (ready[0], ready[1])
+    wire.start_io("a")
+    learner = wire.learner()
+    link = wire.link("a", 1)
+    recorder = Recorder(link)
+    learner.publish({"w": np.ones(5, "f4")}, 1)
+    write_episode(link, wire.spec, np.random.default_rng(0), 100)
+    logged = wire.wait_logged("a", 1, 101)
+    require_equal(logged, recorder.array(record_dtype(wire.spec)), "over TCP")
+    wait_for("weights", lambda: link.published_version == 1)
+
+
+def test_port_in_use_ends_ingest_with_a_readable_line(wire: WireHarness) -> None:
+    import socket
+
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        wire.addresses = (f"tcp://127.0.0.1:{holder.getsockname()[1]}", wire.addresses[1])
+        process = wire.start_ingest(wait=False)
+        assert process.wait(20) == 2
+    assert "ERROR address tcp://127.0.0.1:" in wire.output("ingest")
+    assert "is in use by another process" in wire.output("ingest")
+    assert not wire.log_dir.exists(), "nothing was made"
+
+
+def test_address_off_loopback_ends_both_with_a_readable_line(wire: WireHarness) -> None:
+    wire.addresses = ("tcp://0.0.0.0:5999", wire.addresses[1])
+    assert wire.start_ingest(wait=False).wait(20) == 2
+    assert wire.start_io("a").wait(20) == 2
+    for name in ("ingest", "io-a"):
+        assert "ERROR address 'tcp://0.0.0.0:5999' is not on this host" in wire.output(name)
+
+
+def test_no_torch_and_no_simulator_in_the_wires_processes() -> None:
+    code = (
+        "import sys, robot_rl.runtime.ingest, robot_rl.runtime.io, robot_rl.wire.actor_link\n"
+        "heavy = {'torch', 'mujoco', 'cv2', 'hydra', 'tensorboard'}\n"
+        "sys.exit(', '.join(heavy & set(sys.modules)) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_full_spool_holds_the_actor_and_says_why(tmp_path: Path) -> None:
     with WireHarness(tmp_path) as wire:
         wire.start_io("a", spool_bytes=100_000, chunk_records=16)
