@@ -24,7 +24,7 @@ class SimRenderer:
         if self._renderer is None:
             try:
                 self._renderer = mujoco.Renderer(self._model, *self.size)
-            except (mujoco.FatalError, RuntimeError) as error:
+            except (mujoco.FatalError, RuntimeError, AttributeError) as error:  # "disabled"
                 raise ConfigError(
                     f"no offscreen rendering with MUJOCO_GL='{os.environ.get('MUJOCO_GL', '')}' "
                     f"({error}); valid: 'egl', set before mujoco is first imported"
