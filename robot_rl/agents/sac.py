@@ -37,6 +37,9 @@ MIN_DEVIATION = 1e-2
 class SAC:
     """Implements `Agent`; RLPD with LayerNorm, an ensemble and demonstrations in the batch."""
 
+    input_slopes = False
+    """Whether `critic_step` also gives the loss's gradient by its observations (rows, width)."""
+
     def __init__(
         self,
         spec: EnvSpec,
@@ -174,7 +177,7 @@ class SAC:
         actor: Tensor, log_temperature: Tensor, target: Tensor, members: Tensor,
         obs: Tensor, action: Tensor, reward: Tensor, discount: Tensor, next_obs: Tensor,
         noise: Tensor,
-    ) -> tuple[Tensor]:  # fmt: skip
+    ) -> tuple[Tensor, ...]:  # fmt: skip
         """One step of Adam on the critics, then Polyak on their targets.
 
         y = r + γ m (min over a random subset of Q'(s', a') - α log π(a'|s')), a' ~ π(s')
@@ -190,13 +193,14 @@ class SAC:
             value = value - log_temperature.exp() * log_prob
         y = reward + discount * value
 
-        gradient, (loss, q) = torch.func.grad_and_value(self.critic_loss, has_aux=True)(
-            critic, torch.cat((obs, action), dim=1), y
-        )
+        (gradient, slope), (loss, q) = torch.func.grad_and_value(
+            self.critic_loss, argnums=(0, 1), has_aux=True
+        )(critic, torch.cat((obs, action), dim=1), y)
         adam_(Trained(critic, mean, square, steps), gradient, self.lr)
         target.lerp_(critic, self.tau)
         error = (q - y).abs().mean()
-        return (torch.stack((loss, q.mean(), y.mean(), error, gradient.norm())),)
+        metrics = torch.stack((loss, q.mean(), y.mean(), error, gradient.norm()))
+        return (metrics, slope[:, : obs.shape[1]]) if self.input_slopes else (metrics,)
 
     def critic_loss(self, critic: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """Σ over critics of mean (Q(s, a) - y)² (1812.05905, eq. 5); and Q (critics, rows)."""

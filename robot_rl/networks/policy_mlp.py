@@ -57,19 +57,7 @@ class SquashedGaussianPolicy:
 
         Raises SpecError on a missing or misshapen array, PoisonedDataError on NaN or infinity.
         """
-        for name, shape in self._shapes.items():
-            if name not in weights:
-                raise SpecError(f"policy weights lack '{name}'; {suggest(name, weights)}")
-            if weights[name].shape != shape:
-                raise SpecError(
-                    f"policy weights '{name}': got {list(weights[name].shape)}, "
-                    f"valid: {list(shape)}"
-                )
-            if not np.isfinite(weights[name]).all():
-                raise PoisonedDataError(
-                    f"policy weights '{name}' of version {version} hold NaN or infinity; "
-                    f"version {self._version} stays in use"
-                )
+        check_weights(weights, self._shapes, version, self._version)
         for name, own in self._weights.items():
             np.copyto(own, weights[name], casting="same_kind")
         self._version = version
@@ -108,6 +96,27 @@ class SquashedGaussianPolicy:
             np.multiply(self._noise, log_std, out=self._noise)
             np.add(mean, self._noise, out=mean)
         return np.tanh(mean)[None]
+
+
+def check_weights(
+    weights: Mapping[str, Array],
+    shapes: Mapping[str, tuple[int, ...]],
+    version: int,
+    kept: int,
+) -> None:
+    """Raises SpecError on a missing or misshapen array, PoisonedDataError on NaN or infinity."""
+    for name, shape in shapes.items():
+        if name not in weights:
+            raise SpecError(f"policy weights lack '{name}'; {suggest(name, weights)}")
+        if weights[name].shape != shape:
+            raise SpecError(
+                f"policy weights '{name}': got {list(weights[name].shape)}, valid: {list(shape)}"
+            )
+        if not np.isfinite(weights[name]).all():
+            raise PoisonedDataError(
+                f"policy weights '{name}' of version {version} hold NaN or infinity; "
+                f"version {kept} stays in use"
+            )
 
 
 def _shapes(inputs: int, hidden: Sequence[int], outputs: int) -> dict[str, tuple[int, ...]]:
