@@ -116,7 +116,6 @@ class IngestServer:
 
     def stats(self) -> p.Stats:
         """Everything a console or learner wants to know."""
-        now = time.monotonic()
         intake = self.intake
         return p.Stats(
             records=intake.records if intake else 0,
@@ -131,7 +130,7 @@ class IngestServer:
             sync_ms=self.config.sync_ms,
             updates=self.updates,
             learner_age_ms=self._learner_age(),
-            actors=self.registry.stats(now),
+            actors=self.registry.stats(time.monotonic()),
         )
 
     def _serve(self, log: LogWriter) -> None:
