@@ -1,8 +1,9 @@
 """A small convolutional encoder of one camera, as functions of named parameters.
 
-Four 3x3 convolutions of stride 2 with ReLU, channels last; features weighted by their place
-(spatial learned embeddings, as in SERL, 2401.16013), then a dense layer, LayerNorm and tanh
-(DrQ, 2004.13649, appendix). 16 million multiplications for 128x128x3.
+Convolutions with ReLU, channels last, the first 8x8 with stride 4 (Mnih et al., 2015: on a CPU the
+cost is the memory of the first layer's output); features weighted by their place (spatial learned
+embeddings, as in SERL, 2401.16013), then a dense layer, LayerNorm and tanh (DrQ, 2004.13649,
+appendix). 10 million multiplications for 128x128x3.
 """
 
 from __future__ import annotations
@@ -18,15 +19,16 @@ from robot_rl.errors import SpecError
 from robot_rl.networks.flat import Layout
 from robot_rl.specs import ArraySpec
 
-CHANNELS = (32, 32, 32, 32)
+CONVOLUTIONS = ((32, 8, 4, 2), (32, 3, 2, 1), (32, 3, 2, 1), (32, 3, 1, 1))
+"""Filters, kernel, stride and padding of each."""
 PLACES = 8
 """Learned spatial weightings per channel."""
 SMALLEST = 16
-"""Least height and width of an image: one place is left after four halvings."""
+"""Least height and width of an image."""
 
 
 def encoder_layout(cameras: Sequence[ArraySpec], features: int) -> Layout:
-    """Arrays `<camera>.c<i>` (out, in, 3, 3), `.k<i>` (out,), `.place`, `.w`, `.b`, `.g`, `.s`."""
+    """Arrays `<camera>.c<i>` (out, in, k, k), `.k<i>` (out,), `.place`, `.w`, `.b`, `.g`, `.s`."""
     shapes: dict[str, tuple[int, ...]] = {}
     for camera in cameras:
         height, width, channels = camera.shape
@@ -34,10 +36,12 @@ def encoder_layout(cameras: Sequence[ArraySpec], features: int) -> Layout:
             raise SpecError(
                 f"camera '{camera.name}': {height}x{width}; valid: {SMALLEST} pixels or more"
             )
-        for i, filters in enumerate(CHANNELS):
-            shapes[f"{camera.name}.c{i}"] = (filters, channels, 3, 3)
+        for i, (filters, kernel, stride, padding) in enumerate(CONVOLUTIONS):
+            shapes[f"{camera.name}.c{i}"] = (filters, channels, kernel, kernel)
             shapes[f"{camera.name}.k{i}"] = (filters,)
-            height, width, channels = -(-height // 2), -(-width // 2), filters
+            height = (height + 2 * padding - kernel) // stride + 1
+            width = (width + 2 * padding - kernel) // stride + 1
+            channels = filters
         shapes[f"{camera.name}.place"] = (channels, height * width, PLACES)
         shapes[f"{camera.name}.w"] = (channels * PLACES, features)
         shapes |= {f"{camera.name}.{name}": (features,) for name in "bgs"}
@@ -73,10 +77,10 @@ def encode(
 
 
 def _encode(params: Mapping[str, Tensor], name: str, image: Tensor, dtype: torch.dtype) -> Tensor:
-    h = image.permute(0, 3, 1, 2).to(dtype) / 255.0  # NHWC storage: channels last already
-    for i in range(len(CHANNELS)):
-        kernel = params[f"{name}.c{i}"].to(dtype)
-        h = F.relu(F.conv2d(h, kernel, params[f"{name}.k{i}"].to(dtype), stride=2, padding=1))
+    h = image.permute(0, 3, 1, 2).to(dtype).mul_(1.0 / 255.0)  # stored channels last already
+    for i, (_, _, stride, padding) in enumerate(CONVOLUTIONS):
+        kernel, bias = params[f"{name}.c{i}"].to(dtype), params[f"{name}.k{i}"].to(dtype)
+        h = F.relu_(F.conv2d(h, kernel, bias, stride=stride, padding=padding))
     channels_first = h.flatten(2).permute(1, 0, 2)  # (channels, rows, places)
     weighted = torch.bmm(channels_first, params[f"{name}.place"].to(dtype))
     flat = weighted.permute(1, 0, 2).flatten(1).float()

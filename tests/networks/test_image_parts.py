@@ -50,10 +50,11 @@ def test_encoder_gives_bounded_features_and_a_gradient_to_every_array() -> None:
 def test_encoder_equals_torch_modules() -> None:
     layout = encoder_layout(CAMERAS[:1], 6)
     params = layout.views(fresh_encoder(layout, torch.Generator().manual_seed(0)))
-    image = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (4, 32, 48, 3), np.uint8))
+    rng = np.random.default_rng(0)
+    image = torch.from_numpy(rng.integers(0, 256, (4, 32, 48, 3), np.uint8))
     h = image.movedim(-1, 1).contiguous().float() / 255
-    for i in range(4):
-        conv = torch.nn.Conv2d(h.shape[1], 32, 3, stride=2, padding=1)
+    for i, (kernel, stride, padding) in enumerate(((8, 4, 2), (3, 2, 1), (3, 2, 1), (3, 1, 1))):
+        conv = torch.nn.Conv2d(h.shape[1], 32, kernel, stride=stride, padding=padding)
         conv.weight.data, conv.bias.data = params[f"wrist.c{i}"], params[f"wrist.k{i}"]
         h = torch.relu(conv(h))
     weighted = torch.einsum("nchw,chwk->nck", h, params["wrist.place"].view(32, 2, 3, 8))
