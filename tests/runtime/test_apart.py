@@ -1,0 +1,98 @@
+"""Learner and actor as separate commands over TCP: the learner dies, the actor goes on."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from robot_rl.data.log_reader import LogReader
+from robot_rl.report.metrics import read_metrics
+from robot_rl.types import Source
+from robot_rl.wire.record import Kind
+
+AGENT = [
+    "agent=sac",
+    "agent.replay.warmup_steps=30",
+    "agent.replay.batch_size=16",
+    "agent.replay.utd=1",
+    "agent.learner.hidden=[32,32]",
+    "agent.learner.compile=false",
+    "learner.checkpoint_every=20",
+]
+
+
+def start(folder: Path, *words: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "robot_rl.cli", *words, "console=false"]
+    return subprocess.Popen(command, cwd=folder, stderr=subprocess.DEVNULL)
+
+
+def wait_for(condition: Callable[[], bool], seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def acted(run: Path) -> int:
+    """Steps the actor says it took."""
+    return max((record.step for record in read_metrics(run).actors), default=0)
+
+
+def logged(run: Path) -> int:
+    """Steps in the learner's log, each counted once and in order."""
+    if not (run / "log" / "manifest.json").exists():
+        return 0
+    steps, sequences = 0, list[int]()
+    for chunk in LogReader(run / "log").chunks():
+        steps += int((chunk.records["kind"] == Kind.STEP).sum())
+        sequences += chunk.records["sequence"].tolist()
+    assert sequences == list(range(len(sequences)))
+    return steps
+
+
+def test_the_actor_goes_on_without_its_learner(tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"wire.address=tcp://127.0.0.1:{free.getsockname()[1]}"
+    learner_run, actor_run = tmp_path / "learner", tmp_path / "actor"
+    learner_words = ["learner", *AGENT, address, "steps=100000", f"run={learner_run}"]
+    teleop = ["teleop=scripted", "teleop.every=20", "teleop.length=5"]
+    learner = start(tmp_path, *learner_words)
+    actor = start(
+        tmp_path, "actor", "task=reach", "agent=sac", "agent.learner.hidden=[32,32]",
+        "actor.wait=never", "actor.real_time=true", address, f"run={actor_run}", *teleop,
+    )  # fmt: skip
+    try:
+        assert wait_for(
+            lambda: any(record.updates > 40 for record in read_metrics(learner_run).learner), 90
+        )
+        learner.kill()
+        learner.wait()
+        at_death = acted(actor_run)
+        assert wait_for(lambda: acted(actor_run) > at_death + 30, 30), "the actor stopped"
+        assert actor.poll() is None
+        learner = start(tmp_path, "learner", f"resume={learner_run}")
+        assert wait_for(lambda: logged(learner_run) > at_death + 30, 60), "nothing came after all"
+        actor.send_signal(signal.SIGINT)
+        assert actor.wait(40) == 0
+        total = acted(actor_run)
+        assert wait_for(lambda: logged(learner_run) >= total, 20)
+        learner.send_signal(signal.SIGINT)
+        assert learner.wait(40) == 130
+    finally:
+        for process in (learner, actor):
+            process.kill()
+    sources = [
+        int(source)
+        for chunk in LogReader(learner_run / "log").chunks()
+        for source in chunk.records["source"][chunk.records["kind"] == Kind.STEP]
+    ]
+    assert {Source.POLICY, Source.HUMAN} <= {Source(source) for source in sources}
+    assert 0.15 < sources.count(Source.HUMAN) / len(sources) < 0.35
