@@ -23,7 +23,12 @@ from robot_rl.report.view import RunWatcher
 from robot_rl.runtime import ingest, io
 from robot_rl.runtime.rundir import RunDir
 from robot_rl.runtime.supervisor import Child, Supervisor
-from robot_rl.wire.addresses import insecure_warning, parse_address, runtime_directory
+from robot_rl.wire.addresses import (
+    clear_runtime_directory,
+    insecure_warning,
+    parse_address,
+    runtime_directory,
+)
 
 READY_S = 20.0
 POLL_S = 0.05
@@ -73,6 +78,7 @@ class Session:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
         finally:
             self._end("actor", "io", "evaluator", "learner", "ingest")
+            clear_runtime_directory(self._runtime())
         summary = self._summary()
         if not interrupted and self.with_learner:
             summary |= self._page()
@@ -83,13 +89,17 @@ class Session:
     def _addresses(self) -> tuple[Path, str]:
         """The runtime directory, and the address at which actors reach ingest."""
         wire = wire_of(self.folder.config())
-        path = self.folder.path.resolve()
-        name = f"{path.name[:24]}-{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
-        runtime = runtime_directory(name)
+        runtime = self._runtime()
         address = wire.address or f"ipc://{runtime}/actors"
         if warning := insecure_warning(parse_address(address, insecure=wire.insecure)):
             self._say(warning)
         return runtime, address
+
+    def _runtime(self) -> Path:
+        """A short private directory of this run's own, in memory."""
+        path = self.folder.path.resolve()
+        name = f"{path.name[:24]}-{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+        return runtime_directory(name)
 
     def _start_learner(self, runtime: Path, address: str) -> Child:
         """Ingest first, then learner and evaluator; gives the learner."""

@@ -13,7 +13,6 @@ from robot_rl.types import Array
 from robot_rl.wire.chunk import ChunkHeader
 from robot_rl.wire.record import Kind
 
-
 READ_AHEAD = 4096
 """Records taken from the log at a time."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import shutil
 import stat
 import tempfile
 from dataclasses import dataclass
@@ -108,3 +109,14 @@ def runtime_directory(name: str, root: Path | None = None) -> Path:
         root = (shared if usable else Path(tempfile.gettempdir())) / f"robot-rl-{os.getuid()}"
     private_directory(root)
     return private_directory(root / name)
+
+
+def clear_runtime_directory(directory: Path) -> bool:
+    """Removes a run's runtime directory once nobody uses it; False if a ring still holds records.
+
+    Those are drained by the next life of the actor's I/O process.
+    """
+    if any(directory.glob("*.ring")):
+        return False
+    shutil.rmtree(directory, ignore_errors=True)
+    return True

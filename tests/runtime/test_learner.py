@@ -1,4 +1,4 @@
-"""The learner is a pure function of log and seed: stopped anywhere and resumed, it ends bit-equal."""
+"""The learner is a pure function of log and seed: stopped and resumed, it ends bit-equal."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -71,7 +72,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, d
     folder = tmp_path_factory.mktemp("train")
     done = train(folder, *TINY, "steps=120", "evaluation.every=60", "actors=2", f"run={folder}/run")
     assert done.returncode == 0, done.stderr
-    yield folder / "run", json.loads(done.stdout)
+    return folder / "run", json.loads(done.stdout)
 
 
 def test_a_run_trains_evaluates_and_reports(finished: tuple[Path, dict[str, object]]) -> None:
@@ -113,6 +114,8 @@ def test_updates_never_exceed_the_ratio(finished: tuple[Path, dict[str, object]]
 def test_no_process_is_left(finished: tuple[Path, dict[str, object]]) -> None:
     run_dir, _ = finished
     assert wait_for(lambda: not family(run_dir), 5), family(run_dir)
+    name = hashlib.sha256(str(run_dir.resolve()).encode()).hexdigest()[:8]
+    assert not list(Path("/dev/shm").glob(f"robot-rl-*/*-{name}"))
 
 
 def test_evaluation_is_deterministic(finished: tuple[Path, dict[str, object]]) -> None:
