@@ -26,7 +26,7 @@ SCALE = 0.1
 """m for a feature of 1."""
 HALF = 0.02
 """Half the cube's edge, m."""
-HELD = 0.03
+HELD = 0.045
 """A cube whose centre is nearer than this to the tool centre point counts as held, m."""
 QUARTER = math.pi / 2
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import sys
 from pathlib import Path
@@ -16,8 +17,6 @@ from robot_rl.factory import check_same_spec, make_env, make_policy
 from robot_rl.runtime.record import record_demos
 from robot_rl.runtime.rundir import RunDir
 from robot_rl.specs import EnvSpec
-
-DEMO_NOISE = 0.1
 
 
 def prepare(cfg: DictConfig, folder: RunDir, *, quiet: bool = False) -> EnvSpec:
@@ -66,7 +65,9 @@ def set_demos(cfg: DictConfig, env: Any, *, quiet: bool) -> None:
             )
         check_same_spec(spec, LogReader(path).spec, f"dataset {path}")
     else:
-        name = f"{spec.name.replace('/', '_')}-{spec.sha256()[:8]}-n{demos.episodes}-s{demos.seed}"
+        recipe = f"{spec.sha256()}-{demos.episodes}-{demos.seed}-{demos.noise}"
+        digest = hashlib.sha256(recipe.encode()).hexdigest()[:8]
+        name = f"{spec.name.replace('/', '_')}-{demos.episodes}-{digest}"
         path = Path(demos.folder) / name
         if not (path / "manifest.json").exists():
             if not hasattr(env, "expert_action"):
@@ -84,7 +85,7 @@ def set_demos(cfg: DictConfig, env: Any, *, quiet: bool) -> None:
                 aside,
                 episodes=demos.episodes,
                 seed=demos.seed,
-                noise=DEMO_NOISE,
+                noise=demos.noise,
             )
             aside.rename(path)
     OmegaConf.update(cfg, "demos.path", str(path.resolve()))

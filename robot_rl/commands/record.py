@@ -26,7 +26,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--episodes", type=int, default=20, help="episodes to keep (20)")
     parser.add_argument("--seed", type=int, default=1000, help="reset seed of the first (1000)")
     parser.add_argument(
-        "--noise", type=float, default=0.1, help="noise on the expert's actions, in action units"
+        "--noise",
+        type=float,
+        default=None,
+        help="noise on the expert's actions, in action units (demos.noise of the config)",
     )
     parser.add_argument("--by", choices=("expert", "teleop"), default="expert", help="who acts")
     parser.add_argument("--codec", choices=("png", "raw"), default="png", help="image codec")
@@ -51,6 +54,8 @@ def run(options: argparse.Namespace) -> int:
                 flush=True,
             )
 
+    noise = settings.demos.noise if options.noise is None else options.noise
+    noise = noise if options.by == "expert" else 0.0
     teleop = make_teleop(cfg, env) if options.by == "teleop" else None
 
     def act() -> Array:
@@ -66,7 +71,7 @@ def run(options: argparse.Namespace) -> int:
             Path(options.out),
             episodes=options.episodes,
             seed=options.seed,
-            noise=0.0 if teleop is not None else options.noise,
+            noise=noise,
             keep_failures=options.keep_failures,
             codec=options.codec,
             actor=options.by,

@@ -18,6 +18,8 @@ class DemoSettings:
     folder: str
     episodes: Count
     seed: int
+    noise: Fraction
+    """Standard deviation of what is added to a scripted expert's actions, in action units."""
 
 
 @dataclass(frozen=True, slots=True)
