@@ -16,6 +16,9 @@ from robot_rl.types import Array, Batch
 ACTION_LIMIT = 1.0 - 1e-5
 """Largest action magnitude trained on: tanh's inverse and log-probability stay finite."""
 
+MIN_DEVIATION = 1e-2
+"""Least standard deviation an input is divided by: constant inputs stay of order one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Block:
@@ -50,6 +53,13 @@ def to_block(batch: Batch, spec: EnvSpec, rows: int, device: torch.device) -> Bl
             tensor = tensor.pin_memory().to(device, non_blocking=True)
         tensors.append(tensor)
     return Block(*tensors)
+
+
+def input_scale(obs: Tensor, *, normalize: bool) -> Tensor:
+    """(2, width): mean and standard deviation of obs (rows, width), or 0 and 1."""
+    if not normalize:
+        return torch.stack((torch.zeros_like(obs[0]), torch.ones_like(obs[0])))
+    return torch.stack((obs.mean(0), obs.std(0).clamp_min(MIN_DEVIATION)))
 
 
 def check_batch(batch: Batch, spec: EnvSpec, rows: int) -> None:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from robot_rl.errors import CheckpointError, suggest
+from robot_rl.networks.flat import Layout
 from robot_rl.types import Array
 
 RNG, BLOCKS = "rng", "blocks"
@@ -53,3 +54,20 @@ def unpack(
         tensor.copy_(torch.from_numpy(np.array(state[name])))
     generator.set_state(torch.from_numpy(np.array(state[RNG])))
     return int(state[BLOCKS])
+
+
+def policy_arrays(layout: Layout, flat: Tensor, prefix: str, scale: Tensor) -> dict[str, Array]:
+    """One MLP for a policy: `<prefix>w<i>` (in, out), the rest (out,), float32.
+
+    scale (2, in): mean and deviation of the inputs, folded into the first layer; deviation 0: none.
+    """
+    views = layout.views(flat.detach().cpu().clone())
+    weights = {name: view[0] for name, view in views.items()}
+    mean, deviation = scale.cpu()
+    if bool(deviation.any()):
+        weights["w0"] = weights["w0"] / deviation[:, None]
+        weights["b0"] = weights["b0"] - mean @ weights["w0"]
+    return {
+        prefix + name: (weight if name[0] == "w" else weight[0]).contiguous().numpy()
+        for name, weight in weights.items()
+    }

@@ -1,8 +1,7 @@
 """SAC and RLPD for state observations, losses in paper order.
 
-SAC: Haarnoja et al., 1812.05905. RLPD: Ball et al., 2302.02948 — SAC with a LayerNorm critic
-ensemble, a random subset of targets, many critic updates a step, and batches of which half are
-demonstrations (the replay mixes them, not this file).
+SAC: Haarnoja et al., 1812.05905. RLPD: Ball et al., 2302.02948 — SAC with LayerNorm critics, a
+random subset of targets, many critic updates a step, and half of each batch from demonstrations.
 """
 
 from __future__ import annotations
@@ -13,25 +12,20 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from robot_rl.agents.block import to_block
+from robot_rl.agents.block import input_scale, to_block
 from robot_rl.agents.compiling import Step, compiled
 from robot_rl.agents.graphed import Graphed
+from robot_rl.agents.gripper import GripperHead
+from robot_rl.agents.metrics import METRICS
 from robot_rl.agents.optim import Trained, adam_
 from robot_rl.agents.options import check_images, check_options
-from robot_rl.agents.packing import pack, unpack
+from robot_rl.agents.packing import pack, policy_arrays, unpack
 from robot_rl.networks.flat import Layout, xavier_uniform_
 from robot_rl.networks.gaussian import squashed_sample
 from robot_rl.networks.mlp import mlp, mlp_layout
 from robot_rl.networks.observation import vector_size
 from robot_rl.specs import EnvSpec
 from robot_rl.types import Array, Batch
-
-METRICS = (
-    "critic_loss", "q_mean", "target_q", "td_error", "critic_grad_norm",
-    "actor_loss", "entropy", "temperature", "action_saturation", "actor_grad_norm",
-)  # fmt: skip
-MIN_DEVIATION = 1e-2
-"""Least standard deviation an input is divided by: constant inputs stay of order one."""
 
 
 class SAC:
@@ -63,6 +57,7 @@ class SAC:
         policy_tau: float = 1.0,  # rate of the actor's running mean that acts; 1: the actor itself
         bc_weight: float = 0.0,  # behaviour cloning of demonstrations in the actor's loss
         final_scale: float = 1e-2,  # of the last layers' initial weights: values start near 0
+        discrete_gripper: bool = False,  # the last action dimension by a head of its own
         normalize: bool = False,  # inputs by mean and deviation of the first block, then fixed
         metrics_every: int = 50,  # blocks
     ) -> None:
@@ -76,7 +71,7 @@ class SAC:
         self.lr, self.tau, self.entropy_backup = lr, tau, entropy_backup
         self.bc_weight, self.final_scale, self.policy_tau = bc_weight, final_scale, policy_tau
         self.normalize, self.metrics_every, self.blocks = normalize, metrics_every, 0
-        self.dim, width = spec.action_dim, vector_size(spec)
+        self.dim, width = spec.action_dim - int(discrete_gripper), vector_size(spec)
         self.target_entropy = -self.dim / 2 if target_entropy is None else target_entropy
         self.generator = torch.Generator().manual_seed(seed)
 
@@ -94,19 +89,27 @@ class SAC:
         self.scale = torch.zeros(2, width, device=self.device)
         """Mean and standard deviation of the inputs; deviation 0 before the first block."""
 
+        self.gripper: GripperHead | None = None
+        if discrete_gripper:
+            self.gripper = GripperHead(
+                width, hidden, self.generator, device=self.device, dtype=self.dtype,
+                layer_norm=layer_norm, final_scale=final_scale, lr=lr, tau=tau,
+            )  # fmt: skip
         self._critic_step: Step = self.critic_step
         self._actor_step: Step = self.actor_step
         if compile and self.device.type == "cpu":
-            row = torch.zeros(batch_size)
-            obs, action = torch.zeros(batch_size, width), torch.zeros(batch_size, self.dim)
-            members = torch.arange(subset)
-            self._critic_step = compiled(
-                self.critic_step, self._critic_inputs(members, obs, action, row, row, obs, action)
-            )
-            self._actor_step = compiled(
-                self.actor_step, self._actor_inputs(obs, action, row, action)
-            )
+            self._compile(width)
         self._block = Graphed(self.block, lambda: list(self._tensors().values()))
+
+    def _compile(self, width: int) -> None:
+        row = torch.zeros(self.batch_size)
+        obs, action = row[:, None].repeat(1, width), row[:, None].repeat(1, self.dim)
+        inputs = self._critic_inputs(torch.arange(self.subset), obs, action, row, row, obs, action)
+        self._critic_step = compiled(self.critic_step, inputs)
+        inputs = self._actor_inputs(obs, action, row, action)
+        self._actor_step = compiled(self.actor_step, inputs)
+        if self.gripper:
+            self.gripper.compile(obs, row)
 
     # -- one block -------------------------------------------------------------------------
 
@@ -119,7 +122,7 @@ class SAC:
         rows = self.utd * self.batch_size
         data = to_block(batch, self.spec, rows, self.device)
         if not bool(self.scale[1].any()):
-            self._fit_scale(data.obs)
+            self.scale.copy_(input_scale(data.obs, normalize=self.normalize))
         metrics = self._block(
             data.obs, data.action, data.reward, data.discount, data.next_obs, data.demo,
             *self._draw(),
@@ -150,17 +153,33 @@ class SAC:
         obs, next_obs = (obs - mean) / deviation, (next_obs - mean) / deviation
         for i in range(self.utd):
             rows = slice(i * self.batch_size, (i + 1) * self.batch_size)
-            (critic_metrics,) = self._critic_step(
-                *self._critic_inputs(
-                    members[i], obs[rows], action[rows], reward[rows], discount[rows],
-                    next_obs[rows], noise[rows],
-                )
+            critic_metrics, *_ = self._update_critics(
+                members[i], obs[rows], action[rows], reward[rows], discount[rows], next_obs[rows],
+                noise[rows],
             )  # fmt: skip
-        (actor_metrics,) = self._actor_step(
-            *self._actor_inputs(obs[rows], action[rows], demo[rows], noise[-self.batch_size :])
+        actor_metrics = self._update_actor(obs[rows], action[rows], demo[rows], noise)
+        return torch.cat((critic_metrics, actor_metrics))
+
+    def _update_critics(
+        self, members: Tensor, obs: Tensor, action: Tensor, reward: Tensor, discount: Tensor,
+        next_obs: Tensor, noise: Tensor,
+    ) -> tuple[Tensor, ...]:  # fmt: skip
+        """One step of every critic; metrics and, with `input_slopes`, d loss / d obs."""
+        moving = action[:, : self.dim].contiguous()
+        metrics, *slopes = self._critic_step(
+            *self._critic_inputs(members, obs, moving, reward, discount, next_obs, noise)
+        )
+        if self.gripper:
+            slopes.append(self.gripper.update(obs, action[:, -1], reward, discount, next_obs))
+        return (metrics, sum(slopes[1:], slopes[0])) if self.input_slopes else (metrics,)
+
+    def _update_actor(self, obs: Tensor, action: Tensor, demo: Tensor, noise: Tensor) -> Tensor:
+        moving = action[:, : self.dim].contiguous()
+        (metrics,) = self._actor_step(
+            *self._actor_inputs(obs, moving, demo, noise[-self.batch_size :])
         )
         self.policy.lerp_(self.actor.value, self.policy_tau)
-        return torch.cat((critic_metrics, actor_metrics))
+        return metrics
 
     def _critic_inputs(self, *rows: Tensor) -> tuple[Tensor, ...]:
         flat = (self.actor.value, self.log_temperature.value, self.target)
@@ -252,17 +271,8 @@ class SAC:
 
     def policy_weights(self) -> dict[str, Array]:
         """`actor.w<i>` (in, out), `actor.b<i>` (out,): float32, input normalisation folded in."""
-        views = self.actor_layout.views(self.policy.detach().cpu().clone())
-        weights = {f"actor.{name}": view[0] for name, view in views.items()}
-        mean, deviation = self.scale.cpu()
-        if bool(deviation.any()):
-            folded = weights["actor.w0"] / deviation[:, None]
-            weights["actor.b0"] = weights["actor.b0"] - mean @ folded
-            weights["actor.w0"] = folded
-        return {
-            name: (weight[0] if name[6] == "b" else weight).contiguous().numpy()
-            for name, weight in weights.items()
-        }
+        weights = policy_arrays(self.actor_layout, self.policy, "actor.", self.scale)
+        return weights | (self.gripper.weights(self.scale) if self.gripper else {})
 
     def state(self) -> dict[str, Array]:
         """Everything to go on bit-equal (see `Agent.state`)."""
@@ -277,6 +287,7 @@ class SAC:
         temperature = Layout({"value": (1,)})
         return (
             {"scale": self.scale}
+            | (self.gripper.tensors() if self.gripper else {})
             | self.critic.views("critic", self.critic_layout)
             | self.critic_layout.views(self.target, "target.")
             | self.actor.views("actor", self.actor_layout)
@@ -285,13 +296,5 @@ class SAC:
         )
 
     def _fresh(self, layout: Layout) -> Trained:
-        return Trained.fresh(self._initial(layout).to(self.device))
-
-    def _initial(self, layout: Layout) -> Tensor:
-        return xavier_uniform_(layout, self.generator, final_scale=self.final_scale)
-
-    def _fit_scale(self, obs: Tensor) -> None:
-        self.scale[1] = 1.0
-        if self.normalize:
-            self.scale[0] = obs.mean(0)
-            self.scale[1] = obs.std(0).clamp_min(MIN_DEVIATION)
+        value = xavier_uniform_(layout, self.generator, final_scale=self.final_scale)
+        return Trained.fresh(value.to(self.device))

@@ -52,8 +52,10 @@ class ImageSAC(SAC):
         initial_temperature: float = 1e-2,
         target_entropy: float | None = None,
         entropy_backup: bool = False,
+        policy_tau: float = 1.0,
         bc_weight: float = 0.0,
         final_scale: float = 1e-2,
+        discrete_gripper: bool = False,
         features: int = 64,  # of each camera
         metrics_every: int = 50,
     ) -> None:
@@ -67,7 +69,8 @@ class ImageSAC(SAC):
             batch_size=batch_size, utd=utd, critics=critics, subset=subset, hidden=hidden,
             layer_norm=layer_norm, lr=lr, tau=tau, initial_temperature=initial_temperature,
             target_entropy=target_entropy, entropy_backup=entropy_backup, bc_weight=bc_weight,
-            final_scale=final_scale, normalize=False, metrics_every=metrics_every,
+            final_scale=final_scale, policy_tau=policy_tau,
+            discrete_gripper=discrete_gripper, normalize=False, metrics_every=metrics_every,
         )  # fmt: skip
         self.image_spec, self.cameras = spec, [camera.name for camera in cameras]
         self.encoder_layout = encoder_layout(cameras, features)
@@ -101,18 +104,12 @@ class ImageSAC(SAC):
             next_seen = self._features(encoder, parts[count:])
             obs = torch.cat((vectors[rows], seen.detach()), dim=1)
             next_obs = torch.cat((next_vectors[rows], next_seen), dim=1)
-            critic_metrics, slope = self._critic_step(
-                *self._critic_inputs(
-                    members[i], obs, action[rows], reward[rows], discount[rows], next_obs,
-                    noise[rows],
-                )
-            )  # fmt: skip
-            features = slope[:, -seen.shape[1] :]
-            (gradient,) = torch.autograd.grad(seen, encoder, grad_outputs=features)
+            critic_metrics, slope = self._update_critics(
+                members[i], obs, action[rows], reward[rows], discount[rows], next_obs, noise[rows]
+            )
+            (gradient,) = torch.autograd.grad(seen, encoder, slope[:, -seen.shape[1] :])
             adam_(self.encoder, gradient, self.lr)
-        (actor_metrics,) = self._actor_step(
-            *self._actor_inputs(obs, action[rows], demo[rows], noise[-self.batch_size :])
-        )
+        actor_metrics = self._update_actor(obs, action[rows], demo[rows], noise)
         return torch.cat((critic_metrics, actor_metrics))
 
     def policy_weights(self) -> dict[str, Array]:

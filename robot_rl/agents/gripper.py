@@ -1,0 +1,94 @@
+"""A discrete head for the gripper: double DQN over close, hold and open.
+
+As HIL-SERL (Luo et al., 2410.21845, section 3.3): the last action dimension is one of {-1, 0, 1}
+and has a critic of its own on the observation, while the Gaussian actor and its critics have the
+other dimensions. A squashed Gaussian hovers around 0 where the right command is either extreme.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from robot_rl.agents.compiling import Step, compiled
+from robot_rl.agents.optim import Trained, adam_
+from robot_rl.agents.packing import policy_arrays
+from robot_rl.networks.flat import xavier_uniform_
+from robot_rl.networks.mlp import mlp, mlp_layout
+from robot_rl.types import Array
+
+COMMANDS = 3
+"""-1 (close), 0 (hold) and 1 (open), in this order."""
+
+
+class GripperHead:
+    """`head.update(obs, command, reward, discount, next_obs)` once a critic update."""
+
+    def __init__(
+        self,
+        width: int,
+        hidden: Sequence[int],
+        generator: torch.Generator,
+        *,
+        device: torch.device,
+        dtype: torch.dtype,
+        layer_norm: bool,
+        final_scale: float,
+        lr: float,
+        tau: float,
+    ) -> None:
+        self.layout = mlp_layout(width, hidden, COMMANDS, layer_norm=layer_norm)
+        first = xavier_uniform_(self.layout, generator, final_scale=final_scale)
+        self.q = Trained.fresh(first.to(device))
+        self.target = self.q.value.clone()
+        self.dtype, self.lr, self.tau = dtype, lr, tau
+        self._step: Step = self.step
+
+    def compile(self, obs: Tensor, row: Tensor) -> None:
+        """Compiles for batches like obs (rows, width) and row (rows,)."""
+        inputs = (*self.q.tensors, self.target, obs, row, row, row, obs)
+        self._step = compiled(self.step, inputs)
+
+    def update(
+        self, obs: Tensor, command: Tensor, reward: Tensor, discount: Tensor, next_obs: Tensor
+    ) -> Tensor:
+        """One step; command (rows,) in [-1, 1] is rounded. Gives d loss / d obs (rows, width)."""
+        (slope,) = self._step(
+            *self.q.tensors, self.target, obs, command.contiguous(), reward, discount, next_obs
+        )
+        return slope
+
+    def step(
+        self, q: Tensor, mean: Tensor, square: Tensor, steps: Tensor, target: Tensor,
+        obs: Tensor, command: Tensor, reward: Tensor, discount: Tensor, next_obs: Tensor,
+    ) -> tuple[Tensor]:  # fmt: skip
+        """y = r + γ m Q'(s', argmax_c Q(s', c)) (van Hasselt et al., 1509.06461, eq. 4); updates
+        its arguments in place."""
+        best = self.values(q, next_obs).argmax(1, keepdim=True)
+        y = reward + discount * self.values(target, next_obs).gather(1, best)[:, 0]
+        chosen = (command.round().clamp(-1.0, 1.0) + 1.0).long()
+        gradient, slope = torch.func.grad(self.loss, argnums=(0, 1))(q, obs, chosen, y)
+        adam_(Trained(q, mean, square, steps), gradient, self.lr)
+        target.lerp_(q, self.tau)
+        return (slope,)
+
+    def loss(self, q: Tensor, obs: Tensor, chosen: Tensor, y: Tensor) -> Tensor:
+        """mean (Q(s, c) - y)²."""
+        value = self.values(q, obs).gather(1, chosen[:, None])[:, 0]
+        return (value - y).square().mean()
+
+    def values(self, q: Tensor, obs: Tensor) -> Tensor:
+        """Q(s, ·) (rows, 3)."""
+        return mlp(self.layout.views(q), obs, self.dtype)[0]
+
+    def weights(self, scale: Tensor) -> dict[str, Array]:
+        """For the policy: `gripper.w<i>` and so on; `scale` as `policy_arrays`."""
+        return policy_arrays(self.layout, self.q.value, "gripper.", scale)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Its part of the agent's state."""
+        return self.q.views("gripper", self.layout) | self.layout.views(
+            self.target, "gripper_target."
+        )
