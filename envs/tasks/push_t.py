@@ -37,8 +37,8 @@ BLOCK_CONTACT = 'friction="0.5 0.005 0.0001" condim="3" priority="1" solref="0.0
 class PushT:
     """Success: the T covers `success_coverage` of its target's area. Reward 1 then, else 0.
 
-    The rod is fixed to the hand as a tool. The task is planar: `env.action.axes=[x,y]` locks the
-    rest; with all axes the agent may also lift and tilt the rod.
+    The rod is fixed to the hand as a tool. The task is planar: `env.action.axes=[x,y]`, which
+    `experiment=planar` sets, locks the rest; with all axes the agent may also lift and tilt it.
     """
 
     name = "push_t"
