@@ -74,7 +74,7 @@ TARGET = f"{__name__}.Gadget"
 def test_build_checks_names_and_types() -> None:
     made = build({"_target_": TARGET, "size": 3, "parts": [1, 2.5]}, "here")
     assert (made.size, made.parts) == (3, (1.0, 2.5))
-    with pytest.raises(ConfigError, match="here: 'sise' is no parameter.*did you mean 'size'"):
+    with pytest.raises(ConfigError, match=r"here: 'sise' is no parameter.*did you mean 'size'"):
         build({"_target_": TARGET, "sise": 3}, "here")
     with pytest.raises(ConfigError, match=r"here: size.*int.*'big'"):
         build({"_target_": TARGET, "size": "big"}, "here")
