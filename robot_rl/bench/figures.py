@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 Results = Mapping[str, Any]
@@ -23,17 +23,19 @@ class Figure:
     """Aimed at: at most this."""
     peers: dict[str, float] = field(default_factory=dict)
     """The same of peers, in the same unit."""
+    least_ratio: float | None = None
+    """Aimed at: at least this ratio to each of `peers`."""
     inverted: bool = False
     """The ratio is the peer's value over ours (of times), not ours over the peer's."""
 
     @property
     def reached(self) -> bool | None:
-        """Whether the aim was reached; None without one."""
-        if self.least is None and self.most is None:
-            return None
-        return (self.least is None or self.value >= self.least) and (
-            self.most is None or self.value <= self.most
-        )
+        """Whether the aims were reached; None without one."""
+        checks = [] if self.least is None else [self.value >= self.least]
+        checks += [] if self.most is None else [self.value <= self.most]
+        if self.least_ratio is not None:
+            checks += [ratio >= self.least_ratio for ratio in self.ratios.values()]
+        return all(checks) if checks else None
 
     @property
     def ratios(self) -> dict[str, float]:
@@ -74,6 +76,43 @@ def env_figures(result: Results) -> list[Figure]:
     ]  # fmt: skip
 
 
+def learner_figures(result: Results) -> list[Figure]:
+    """float32 beside each peer and the matrix bounds, and bfloat16 beside float32."""
+    found = []
+    for size in ("critics_2", "critics_10"):
+        ours, count = result[size], size.removeprefix("critics_")
+        peers = peer(result, size, "critic_updates_per_s")
+        peers |= {"matrix bound": ours["bound"], "bound of torch.mm": ours["mm_bound"]}
+        float32 = Figure(
+            "learner", f"{count} critics, UTD {result['utd']:g}, float32", ours["float32"], UPDATES
+        )
+        found += [
+            replace(float32, peers={name: value}, least_ratio=LEARNER_AIMS.get(name))
+            for name, value in peers.items()
+        ]
+        found.append(
+            Figure(
+                "learner",
+                f"{count} critics, UTD {result['utd']:g}, bfloat16",
+                ours["bfloat16"],
+                UPDATES,
+                peers={"own float32": ours["float32"]},
+                least_ratio=1.4 if count == "10" else None,
+            )
+        )
+    return found
+
+
+UPDATES = "updates/s"
+LEARNER_AIMS = {
+    "jax_rlpd": 0.9,
+    "matrix bound": 0.6,
+    "stable_baselines3": 2.0,
+    "lerobot": 2.0,
+}
+"""Least ratio of float32 to each."""
+
+
 def replay_figures(result: Results) -> list[Figure]:
     peers = result.get("peers", {}).get("replay_buffers", {}).get("state_us", {})
     return [
@@ -97,9 +136,11 @@ def transport_figures(result: Results) -> list[Figure]:
         Figure("transport", "state transitions, in batches of 64", batch["per_s"], "1/s",
                least=300_000, peers={"bare socket": batch["bare_per_s"]}),
         Figure("transport", "images from one actor", images["MB_per_s"], "MB/s", least=500,
-               peers={"bare socket": images["bare_MB_per_s"]}),
+               peers={"bare socket": images["bare_MB_per_s"], "disk": images["disk_MB_per_s"]}),
         Figure("transport", "weights of 1 MB at the actor, p50", weights["p50_ms"], "ms"),
         Figure("transport", "weights of 1 MB at the actor, p99", weights["p99_ms"], "ms", most=5),
+        Figure("transport", "what a record costs the control loop, p50",
+               result["control_loop"]["step_p50_us"], "µs"),
     ]  # fmt: skip
 
 
@@ -140,6 +181,7 @@ LOOPS = {
 }
 AREAS: dict[str, Callable[[Results], list[Figure]]] = {
     "env": env_figures,
+    "learner": learner_figures,
     "replay": replay_figures,
     "transport": transport_figures,
     "policy": policy_figures,

@@ -62,6 +62,14 @@ PEERS = (
         {"updates": 2},
     ),
     PeerKind(
+        "lerobot",
+        "learner",
+        "lerobot_sac.py",
+        ("lerobot",),
+        {"critics_2": {"critics": 2, "blocks": 6}, "critics_10": {"critics": 10, "blocks": 2}},
+        {"blocks": 1},
+    ),
+    PeerKind(
         "stable_baselines3",
         "policy",
         "sb3_sac.py",

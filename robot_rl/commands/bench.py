@@ -7,7 +7,7 @@
 Ours and the peers take turns on one core; ratios are of medians in one run, above 1 where ours is
 better (of the probe loop: how many times later than bare). Peers run from a checkout's
 tests/benchmarks; --peer-python names an interpreter that has what this one has not (jax,
-stable-baselines3, gym-hil, cpprb), and may be given again.
+stable-baselines3, lerobot, gym-hil, cpprb), and may be given again.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from robot_rl.bench import env, loop, policy, replay, transport
+from robot_rl.bench import env, learner, loop, policy, replay, transport
 from robot_rl.bench.answering import on_one_core
 from robot_rl.bench.figures import Figure, figures_of
 from robot_rl.bench.peers import check_interpreter, peers_of
@@ -88,6 +88,12 @@ def measure_env(options: argparse.Namespace) -> dict[str, Any]:
     )
 
 
+def measure_learner(options: argparse.Namespace) -> dict[str, Any]:
+    small: dict[str, Any] = {"compile": False, "utd": 2, "updates": 2}
+    bench = learner.LearnerBench(**(small if options.quick else {}))
+    return in_turns("learner", lambda _: bench.round(), options)
+
+
 def measure_replay(options: argparse.Namespace) -> dict[str, Any]:
     sizes: dict[str, Any] = {"rows": 3_000, "image_rows": 400, "repeats": 40}
     return in_turns(
@@ -96,7 +102,7 @@ def measure_replay(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def measure_transport(options: argparse.Namespace) -> dict[str, Any]:
-    scale = 0.02 if options.quick else 1.0
+    scale = 0.005 if options.quick else 1.0
     return transport.run(repeats=min(options.rounds, 3), scale=scale)
 
 
@@ -113,6 +119,7 @@ def measure_loop(options: argparse.Namespace) -> dict[str, Any]:
 
 AREAS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     "env": measure_env,
+    "learner": measure_learner,
     "replay": measure_replay,
     "transport": measure_transport,
     "policy": measure_policy,
@@ -157,6 +164,8 @@ def number(value: float) -> str:
 
 def aim(figure: Figure) -> str:
     """What is aimed at, in words."""
+    if figure.least_ratio is not None:
+        return f"ratio >= {figure.least_ratio:g}"
     if figure.least is not None:
         return f">= {figure.least:,g}"
     return "" if figure.most is None else f"<= {figure.most:,g}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,7 @@ def test_bad_input_ends_in_one_readable_line(
 def test_peers_have_scripts_and_known_areas() -> None:
     for kind in PEERS:
         assert (SCRIPTS / kind.script).is_file()
+        assert kind.area in AREAS
     for area in AREAS:
         names = [kind.name for kind in PEERS if kind.area == area]
         assert len(names) == len(set(names))
@@ -106,6 +108,10 @@ def test_a_figure_says_what_was_reached() -> None:
     assert delay.reached is False
     assert delay.ratios == {"other": 2.0}
     assert Figure("loop", "late", 1.0, "µs").reached is None
+    beside = Figure("learner", "float32", 95.0, "1/s", peers={"jax": 100.0}, least_ratio=0.9)
+    assert beside.reached is True
+    assert replace(beside, peers={"jax": 100.0, "faster": 110.0}).reached is False
+    assert aim(beside) == "ratio >= 0.9"
     assert (aim(rate), aim(delay)) == (">= 500", "<= 60")
     assert [number(value) for value in (12345.6, 12.34, 0.567)] == ["12,346", "12.3", "0.57"]
 
