@@ -10,16 +10,21 @@ from robot_rl.specs import EnvSpec
 PRECISIONS = ("float32", "bfloat16")
 
 
-def check_images(spec: EnvSpec, *, wanted: bool) -> None:
-    """Raises SpecError when a specification has images and the agent none of its own, or vice
-    versa."""
-    if spec.image_keys and not wanted:
+def check_spec(spec: EnvSpec, *, images: bool, discrete_gripper: bool) -> None:
+    """Raises SpecError where the observation has images and the agent takes none, or the other
+    way round, and where a gripper head would leave no other dimension."""
+    if spec.image_keys and not images:
         raise SpecError(
             f"{spec.name}: SAC takes no images, got {', '.join(spec.image_keys)}; "
             "valid: vectors only, or agent=rlpd_image"
         )
-    if wanted and not spec.image_keys:
+    if images and not spec.image_keys:
         raise SpecError(f"{spec.name}: no images in the observation; valid: agent=rlpd, agent=sac")
+    if discrete_gripper and spec.action_dim < 2:
+        raise SpecError(
+            f"{spec.name}: discrete_gripper with {spec.action_dim} action dimension; "
+            "valid: 2 or more, the last one the gripper"
+        )
 
 
 def check_options(

@@ -18,7 +18,7 @@ from robot_rl.agents.graphed import Graphed
 from robot_rl.agents.gripper import GripperHead
 from robot_rl.agents.metrics import METRICS
 from robot_rl.agents.optim import Trained, adam_
-from robot_rl.agents.options import check_images, check_options
+from robot_rl.agents.options import check_options, check_spec
 from robot_rl.agents.packing import pack, policy_arrays, unpack
 from robot_rl.networks.flat import Layout, xavier_uniform_
 from robot_rl.networks.gaussian import squashed_sample
@@ -61,7 +61,7 @@ class SAC:
         normalize: bool = False,  # inputs by mean and deviation of the first block, then fixed
         metrics_every: int = 50,  # blocks
     ) -> None:
-        check_images(spec, wanted=False)
+        check_spec(spec, images=False, discrete_gripper=discrete_gripper)
         check_options(
             device, precision, subset=subset, critics=critics, batch_size=batch_size, utd=utd, lr=lr
         )

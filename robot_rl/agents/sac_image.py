@@ -18,7 +18,7 @@ from torch import Tensor
 
 from robot_rl.agents.block import ACTION_LIMIT, check_batch
 from robot_rl.agents.optim import Trained, adam_
-from robot_rl.agents.options import check_images
+from robot_rl.agents.options import check_spec
 from robot_rl.agents.sac import SAC
 from robot_rl.networks.encoder import encode, encoder_layout, fresh_encoder
 from robot_rl.networks.observation import join_vectors
@@ -59,7 +59,7 @@ class ImageSAC(SAC):
         features: int = 64,  # of each camera
         metrics_every: int = 50,
     ) -> None:
-        check_images(spec, wanted=True)
+        check_spec(spec, images=True, discrete_gripper=discrete_gripper)
         cameras = [array for array in spec.observation if array.is_image]
         vectors = tuple(array for array in spec.observation if not array.is_image)
         seen = ArraySpec("features", (features * len(cameras),))

@@ -58,3 +58,9 @@ def test_images_are_refused_with_the_way_out() -> None:
     camera = ArraySpec("wrist", (16, 16, 3), "uint8", 0, 255)
     with pytest.raises(SpecError, match=r"wrist.*rlpd_image"):
         SAC(replace(SPEC, observation=(*SPEC.observation, camera)), seed=0, compile=False)
+
+
+def test_a_gripper_alone_is_refused() -> None:
+    spec = replace(SPEC, action=ArraySpec("action", (1,), low=-1.0, high=1.0))
+    with pytest.raises(SpecError, match=r"discrete_gripper with 1 action dimension; valid: 2"):
+        SAC(spec, seed=0, compile=False, discrete_gripper=True)
