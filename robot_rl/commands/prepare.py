@@ -12,11 +12,15 @@ from omegaconf import DictConfig, OmegaConf
 
 from robot_rl.commands.common import numbers_of, settings_of
 from robot_rl.data.log_reader import LogReader
-from robot_rl.errors import ConfigError
+from robot_rl.errors import ConfigError, DataError
 from robot_rl.factory import check_same_spec, make_env, make_policy
 from robot_rl.runtime.record import record_demos
 from robot_rl.runtime.rundir import RunDir
+from robot_rl.runtime.settings import DemoSettings
 from robot_rl.specs import EnvSpec
+
+LEAST_NOISE = 0.05
+"""Below this an expert that fails is not failing because of the noise."""
 
 
 def prepare(cfg: DictConfig, folder: RunDir, *, quiet: bool = False) -> EnvSpec:
@@ -77,15 +81,33 @@ def set_demos(cfg: DictConfig, env: Any, *, quiet: bool) -> None:
                 )
             if not quiet:
                 print(f"recording {demos.episodes} demonstrations into {path}", file=sys.stderr)
-            aside = path.with_name(f".{path.name}")
-            shutil.rmtree(aside, ignore_errors=True)  # of a recording that was interrupted
+            record_with_corrections(env, path, demos)
+    OmegaConf.update(cfg, "demos.path", str(path.resolve()))
+
+
+def record_with_corrections(env: Any, path: Path, demos: DemoSettings) -> None:
+    """Records with `demos.noise` on the expert, halved for as long as it cannot correct it.
+
+    (A peg with 1 mm of play bears less of it than a cube on a table.) The manifest tells which
+    noise it was. The dataset is written aside and renamed.
+    """
+    aside = path.with_name(f".{path.name}")
+    noise = demos.noise
+    while True:
+        shutil.rmtree(aside, ignore_errors=True)  # of a recording that was interrupted
+        try:
             record_demos(
                 env,
                 env.expert_action,
                 aside,
                 episodes=demos.episodes,
                 seed=demos.seed,
-                noise=demos.noise,
+                noise=noise,
             )
-            aside.rename(path)
-    OmegaConf.update(cfg, "demos.path", str(path.resolve()))
+        except DataError:
+            if noise < LEAST_NOISE:
+                raise
+            noise /= 2
+            continue
+        aside.rename(path)
+        return

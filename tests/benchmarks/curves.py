@@ -111,7 +111,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=50_000)
     parser.add_argument("--window", type=int, nargs=2, default=None, metavar=("FROM", "TO"))
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     tasks = [word for word in options.words if "=" not in word]
     overrides = [word for word in options.words if "=" in word]
     for task in tasks:
