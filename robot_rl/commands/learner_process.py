@@ -24,7 +24,7 @@ from robot_rl.runtime.feed import Feeder
 from robot_rl.runtime.learner import Learner
 from robot_rl.runtime.rundir import RunDir
 from robot_rl.runtime.schedule import Schedule
-from robot_rl.runtime.settings import DemoSettings
+from robot_rl.runtime.settings import AgentNumbers, DemoSettings, RunSettings
 from robot_rl.specs import EnvSpec
 from robot_rl.types import Array
 from robot_rl.wire.learner_link import LearnerLink
@@ -41,32 +41,16 @@ def run_learner(run_dir: Path, arguments: Sequence[str], stopping: Callable[[], 
     if not wait_for_log(folder, stopping):
         return 0
     spec = LogReader(folder.log).spec
-    agent = make_agent(cfg, spec, seed=settings.seed)
-    demos = load_demos(settings.demos, spec) if numbers.demo_ratio > 0 else []
-    replay = Replay(
-        spec,
-        settings.replay.capacity,
-        streams=settings.actors,
-        demo_rows=sum(len(rows) for rows in demos),
-        memory_limit_gb=settings.replay.memory_limit_gb,
-    )
-    for rows in demos:
-        replay.add_demos(rows)
-    mixture = Mixture(
-        replay,
-        batch_size=numbers.batch_size,
-        utd=numbers.utd,
-        demo_ratio=numbers.demo_ratio,
-        n_step=numbers.n_step,
-        gamma=numbers.discount,
-    )
     with (
         MetricsWriter(run_dir, "learner", origin_s=origin_s) as metrics,
         closing(LearnerLink(address)) as link,
     ):
+        metrics.event("the learner prepares its updates (compiled: some 20 s the first time)")
+        agent = make_agent(cfg, spec, seed=settings.seed)
+        mixture = make_mixture(settings, numbers, spec)
         learner = Learner(
             agent=agent,
-            feeder=Feeder(LogReader(folder.log, spec), replay),
+            feeder=Feeder(LogReader(folder.log, spec), mixture.replay),
             mixture=mixture,
             schedule=Schedule(settings.steps, numbers.warmup_steps, settings.learner.credit_window),
             settings=settings.learner,
@@ -79,10 +63,33 @@ def run_learner(run_dir: Path, arguments: Sequence[str], stopping: Callable[[], 
             utd=numbers.utd,
             evaluation_every=settings.evaluation.every,
         )
+        metrics.event("the learner is ready")
         resume(learner, agent)
         if learner.run(stopping):
             folder.finished.touch()
     return 0
+
+
+def make_mixture(settings: RunSettings, numbers: AgentNumbers, spec: EnvSpec) -> Mixture:
+    """Replay with the demonstrations in it, and the mixture that samples from both."""
+    demos = load_demos(settings.demos, spec) if numbers.demo_ratio > 0 else []
+    replay = Replay(
+        spec,
+        settings.replay.capacity,
+        streams=settings.actors,
+        demo_rows=sum(len(rows) for rows in demos),
+        memory_limit_gb=settings.replay.memory_limit_gb,
+    )
+    for rows in demos:
+        replay.add_demos(rows)
+    return Mixture(
+        replay,
+        batch_size=numbers.batch_size,
+        utd=numbers.utd,
+        demo_ratio=numbers.demo_ratio,
+        n_step=numbers.n_step,
+        gamma=numbers.discount,
+    )
 
 
 def wait_for_log(folder: RunDir, stopping: Callable[[], bool]) -> bool:

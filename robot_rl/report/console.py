@@ -97,6 +97,8 @@ def plain_line(view: RunView) -> str:
         parts.append(f"eval {last.successes}/{last.episodes} at {last.step}")
     if view.left_s is not None:
         parts.append(f"{duration(view.left_s)} left")
+    if view.phase != "learning" and view.message:
+        parts.append(view.message)
     if view.warnings:
         parts.append(f"warning: {view.warnings[-1]}")
     return " | ".join(parts)

@@ -64,6 +64,7 @@ class Learner:
         self.publish()
         while self.progress.block < self.schedule.blocks and not stopping():
             self.link.grant(self.schedule.granted(self.progress.block))
+            self.link.heartbeat(self.progress.block * self.utd)
             if not self.feeder.advance(self.schedule.steps_for(self.progress.block)):
                 self._idle()
                 continue
