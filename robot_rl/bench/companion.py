@@ -14,7 +14,9 @@ import robot_rl
 from robot_rl.errors import ConfigError
 
 ROOT = Path(robot_rl.__file__).resolve().parents[1]
-"""Where robot_rl is imported from; peers find `robot_rl.bench.answering` there."""
+"""Where robot_rl is imported from."""
+PATH = os.pathsep.join((str(ROOT / "robot_rl" / "bench" / "peer"), str(ROOT)))
+"""Of a companion: peers import `answering` alone; they may lack what robot_rl needs."""
 GRACE_S = 10.0
 
 
@@ -35,7 +37,7 @@ class Companion:
             stdout=subprocess.PIPE,
             stderr=self._errors,
             text=True,
-            env=os.environ | {"PYTHONPATH": str(ROOT), "ROBOT_RL_PARENT": str(os.getpid())},
+            env=os.environ | {"PYTHONPATH": PATH, "ROBOT_RL_PARENT": str(os.getpid())},
         )
         self._input = cast(IO[str], self._process.stdin)
         self._output = cast(IO[str], self._process.stdout)

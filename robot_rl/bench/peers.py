@@ -6,7 +6,6 @@ its own that answers requests (see `answering`).
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -127,6 +126,4 @@ def ask(kind: PeerKind, companion: Companion, *, quick: bool) -> dict[str, Any]:
 
 
 def _has(python: str, modules: Sequence[str]) -> bool:
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    command = [python, "-c", FIND, *modules]
-    return subprocess.run(command, env=environment, check=False).returncode == 0
+    return subprocess.run([python, "-c", FIND, *modules], check=False).returncode == 0

@@ -75,7 +75,7 @@ def test_peers_have_scripts_and_known_areas() -> None:
 def test_a_companion_answers_and_a_dead_one_is_named(tmp_path: Path) -> None:
     script = tmp_path / "peer.py"
     script.write_text(
-        "from robot_rl.bench.answering import answer\n"
+        "from answering import answer\n"
         "def measure(n):\n"
         "    print('noise on standard output')\n"
         "    return {'half': n / (n - 3)}\n"

@@ -1,6 +1,7 @@
 """gym-hil's pick cube, random actions, resets included; with two cameras on request.
 
-PYTHONPATH=. python tests/benchmarks/gym_hil_env.py <<< '{"steps": 60}'
+export PYTHONPATH=robot_rl/bench/peer
+python tests/benchmarks/gym_hil_env.py <<< '{"steps": 60}'
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from functools import cache
 from importlib.metadata import version
 from typing import Any
 
-from robot_rl.bench.answering import answer, one_core
+from answering import answer, one_core
 
 one_core()
 os.environ.setdefault("MUJOCO_GL", "egl")

@@ -4,7 +4,8 @@ The same work as robot_rl.agents.sac: LayerNorm critics 2 x 256 in one batched e
 over a random pair of target critics, no entropy in the target, Adam, Polyak, observations scaled;
 then one actor and one temperature update. One core, so one thread.
 
-    PYTHONPATH=. python tests/benchmarks/jax_rlpd.py <<< '{"critics": 10, "blocks": 20}'
+    export PYTHONPATH=robot_rl/bench/peer
+    python tests/benchmarks/jax_rlpd.py <<< '{"critics": 10, "blocks": 20}'
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from functools import cache, partial
 from itertools import pairwise
 from typing import Any
 
-from robot_rl.bench.answering import answer, one_core
+from answering import answer, one_core
 
 one_core()
 

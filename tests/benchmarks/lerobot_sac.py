@@ -3,7 +3,8 @@
 One block is `utd` critic updates with LeRobot's optimisers, gradient clipping and target update,
 then one actor and one temperature update. Two of its critics make a target, as in ours.
 
-    PYTHONPATH=. python tests/benchmarks/lerobot_sac.py <<< '{"critics": 2, "blocks": 3}'
+    export PYTHONPATH=robot_rl/bench/peer
+    python tests/benchmarks/lerobot_sac.py <<< '{"critics": 2, "blocks": 3}'
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from functools import cache
 from importlib.metadata import version
 from typing import Any
 
-from robot_rl.bench.answering import answer, one_core
+from answering import answer, one_core
 
 one_core()
 

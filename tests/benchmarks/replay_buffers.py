@@ -1,6 +1,7 @@
 """Stable-Baselines3's and cpprb's replay buffers: 256 uniform state transitions a call.
 
-PYTHONPATH=. python tests/benchmarks/replay_buffers.py <<< '{"repeats": 300}'
+export PYTHONPATH=robot_rl/bench/peer:.
+python tests/benchmarks/replay_buffers.py <<< '{"repeats": 300}'
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from robot_rl.bench.answering import answer, one_core
+from answering import answer, one_core
 
 one_core()
 

@@ -1,6 +1,7 @@
 """Stable-Baselines3's SAC as it ships: `train()`, an actor update with every critic update.
 
-PYTHONPATH=. python tests/benchmarks/sb3_sac.py <<< '{"critics": 2, "updates": 100}'
+export PYTHONPATH=robot_rl/bench/peer
+python tests/benchmarks/sb3_sac.py <<< '{"critics": 2, "updates": 100}'
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import time
 from functools import cache
 from typing import Any
 
-from robot_rl.bench.answering import answer, one_core
+from answering import answer, one_core
 
 one_core()
 
