@@ -16,6 +16,7 @@ from robot_rl.agents.block import input_scale, to_block
 from robot_rl.agents.compiling import Step, compiled
 from robot_rl.agents.graphed import Graphed
 from robot_rl.agents.gripper import GripperHead
+from robot_rl.agents.matmul import use_fast_float32
 from robot_rl.agents.metrics import METRICS
 from robot_rl.agents.optim import Trained, adam_
 from robot_rl.agents.options import check_options, check_spec
@@ -66,6 +67,8 @@ class SAC:
             device, precision, subset=subset, critics=critics, batch_size=batch_size, utd=utd, lr=lr
         )
         torch.set_num_threads(threads)
+        if device == "cpu":
+            use_fast_float32()
         self.spec, self.device = spec, torch.device(device)
         self.batch_size, self.utd, self.subset, self.critics = batch_size, utd, subset, critics
         self.lr, self.tau, self.entropy_backup = lr, tau, entropy_backup
