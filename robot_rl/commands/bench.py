@@ -22,8 +22,8 @@ from rich.console import Console
 from rich.table import Table
 
 from robot_rl.bench import env, learner, loop, policy, replay, transport
-from robot_rl.bench.peer.answering import on_one_core
 from robot_rl.bench.figures import Figure, figures_of
+from robot_rl.bench.peer.answering import on_one_core
 from robot_rl.bench.peers import check_interpreter, peers_of
 from robot_rl.bench.turns import machine, take_turns
 from robot_rl.commands.common import emit
