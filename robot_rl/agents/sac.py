@@ -84,8 +84,8 @@ class SAC:
         )
         self.actor_layout = mlp_layout(width, hidden, 2 * self.dim)
         self.critic, self.actor = self._fresh(self.critic_layout), self._fresh(self.actor_layout)
-        start = torch.tensor([initial_temperature], device=self.device)
-        self.log_temperature = Trained.fresh(start.log())
+        start = torch.full((1,), initial_temperature, device=self.device).log()
+        self.log_temperature = Trained.fresh(start)
         self.target = self.critic.value.clone()
         self.policy = self.actor.value.clone()
         """Running mean of the actor: what acts and is evaluated; steadier than any one actor."""
@@ -126,11 +126,8 @@ class SAC:
         data = to_block(batch, self.spec, rows, self.device)
         if not bool(self.scale[1].any()):
             self.scale.copy_(input_scale(data.obs, normalize=self.normalize))
-        metrics = self._block(
-            data.obs, data.action, data.reward, data.discount, data.next_obs, data.demo,
-            *self._draw(),
-        )  # fmt: skip
-        return self._report(metrics)
+        rows_of = (data.obs, data.action, data.reward, data.discount, data.next_obs, data.demo)
+        return self._report(self._block(*rows_of, *self._draw()))
 
     def _draw(self) -> tuple[Tensor, Tensor]:
         """Noise ((utd + 1) * batch_size, dim), and the targets' members (utd, subset)."""
@@ -287,7 +284,6 @@ class SAC:
 
     def _tensors(self) -> dict[str, Tensor]:
         """Every tensor of the state by name: views, so that writing them sets the agent."""
-        temperature = Layout({"value": (1,)})
         return (
             {"scale": self.scale}
             | (self.gripper.tensors() if self.gripper else {})
@@ -295,7 +291,7 @@ class SAC:
             | self.critic_layout.views(self.target, "target.")
             | self.actor.views("actor", self.actor_layout)
             | self.actor_layout.views(self.policy, "policy.")
-            | self.log_temperature.views("log_temperature", temperature)
+            | self.log_temperature.views("log_temperature", Layout({"value": (1,)}))
         )
 
     def _fresh(self, layout: Layout) -> Trained:
