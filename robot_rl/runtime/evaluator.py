@@ -130,7 +130,8 @@ def follow(
             return
         weights, version, _ = load_policy(path)
         policy.load(weights, version)
-        result = evaluate(env, policy, episodes=episodes, seed=seed, stopping=abort)
+        # Other start states each time: a pooled interval is only true of independent episodes.
+        result = evaluate(env, policy, episodes=episodes, seed=seed + steps, stopping=abort)
         if abort():
             return
         metrics.write(
