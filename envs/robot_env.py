@@ -34,7 +34,8 @@ class RobotEnv(gymnasium.Env[Any, Array]):
     terminates with the task's reward; `task.max_steps` truncates. `info` holds what the action
     became: executed (dim,) float32, commanded (command_dim,) float32, limiting_stage, success (1 or
     0), stamp_ns, action_stamp_ns and boot_id of the robot's clock, metrics, and `fault` (why the
-    robot holds, empty while it does not; a fault truncates).
+    robot holds, empty while it does not; a fault truncates). After a step also late_ns: how late
+    its period ended, in the robot's clock.
     """
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 10}  # noqa: RUF012
@@ -111,7 +112,7 @@ class RobotEnv(gymnasium.Env[Any, Array]):
         previous = Target.of(before)
         command = self.actions.project(action, previous, before)
         self.robot.command(command)
-        self._rate.wait()
+        late_ns = self._rate.wait()
         state = self._state = self.robot.read()
         self._steps += 1
         executed = self.actions.executed(previous, state, action)
@@ -122,6 +123,7 @@ class RobotEnv(gymnasium.Env[Any, Array]):
         timeout = self._steps >= self.task.max_steps or bool(state.fault)
         truncated = timeout and not outcome.terminated
         info = self._info(before, state, command, executed, outcome)
+        info["late_ns"] = late_ns
         return self._observe(state), reward, outcome.terminated, truncated, info
 
     def expert_action(self) -> Array:

@@ -45,6 +45,7 @@ def run_actor(run_dir: Path, arguments: Sequence[str], stopping: Callable[[], bo
             seed=seed,
             wait=settings.actor.wait,
             episode_records=longest_episode(env),
+            slack_ns=round(settings.actor.policy_period_slack_ms * 1e6),
         )
 
         def ended() -> bool:

@@ -43,6 +43,7 @@ class Actor:
 
     env: a gymnasium environment with `data_spec` and the info keys of RobotEnv.
     wait: where it waits for the learner's credit: "step", "episode" (hardware) or "never".
+    slack_ns: a period that ends later than this, in the robot's clock, counts as late.
     episode_records: room that the longest episode needs, asked for where it cannot wait in between.
     """
 
@@ -56,6 +57,7 @@ class Actor:
     seed: int
     wait: str = "step"
     episode_records: int = 2
+    slack_ns: int = 5_000_000
     hands: Hands = field(default_factory=Hands)
     total_steps: int = 0
     episodes: int = 0
@@ -113,6 +115,7 @@ class Actor:
             reward = float(sample.success)
             terminated = terminated or sample.success
         record.steps += 1
+        self.late_periods += int(info.get("late_ns", 0)) > self.slack_ns
         transition = self._transition(
             obs, action, next_obs, float(reward), terminated, truncated, info, record
         )
