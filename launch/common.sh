@@ -18,10 +18,16 @@ find_python() {
 }
 
 # make_environment [extra]: installs the project, editable, at the versions that were tested.
+# An environment with an extra serves one that asks for none.
 make_environment() {
-    local stamp="$VENV/.installed" wanted
-    wanted="$(cat "$ROOT/pyproject.toml" "$ROOT/constraints.txt" | cksum) ${1:-}"
-    if [ -x "$VENV/bin/python" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
+    local stamp="$VENV/.installed" versions wanted found
+    versions="$(cat "$ROOT/pyproject.toml" "$ROOT/constraints.txt" | cksum)"
+    wanted="$versions ${1:-}"
+    found="$(cat "$stamp" 2>/dev/null || true)"
+    if [ -x "$VENV/bin/python" ] && [ "${1:+extra}" = "" ] && [ "${found#"$versions"}" != "$found" ]; then
+        return
+    fi
+    if [ -x "$VENV/bin/python" ] && [ "$found" = "$wanted" ]; then
         return
     fi
     echo "launch: installing into $VENV (once; some minutes)"

@@ -36,14 +36,16 @@ def check_options(
     batch_size: int,
     utd: int,
     lr: float,
+    bc_half_life: float | None,
 ) -> None:
     """Raises ConfigError naming the option and what is valid."""
     if not 1 <= subset <= critics:
         raise ConfigError(f"subset={subset}; valid: 1 … critics={critics}")
     if precision not in PRECISIONS:
         raise ConfigError(f"precision={precision!r}; valid: {', '.join(PRECISIONS)}")
-    for name, value in (("batch_size", batch_size), ("utd", utd), ("lr", lr)):
-        if not value > 0:
+    numbers = {"batch_size": batch_size, "utd": utd, "lr": lr, "bc_half_life": bc_half_life}
+    for name, value in numbers.items():
+        if value is not None and not value > 0:
             raise ConfigError(f"{name}={value}; valid: above 0")
     kind = device.partition(":")[0]
     if kind not in ("cpu", "cuda"):

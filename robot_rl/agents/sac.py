@@ -6,6 +6,7 @@ random subset of targets, many critic updates a step, and half of each batch fro
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
@@ -57,6 +58,7 @@ class SAC:
         entropy_backup: bool = False,  # -alpha log pi in the target
         policy_tau: float = 1.0,  # rate of the actor's running mean that acts; 1: the actor itself
         bc_weight: float = 0.0,  # behaviour cloning of demonstrations in the actor's loss
+        bc_half_life: float | None = None,  # actor updates until it is half as strong; None: stays
         final_scale: float = 1e-2,  # of the last layers' initial weights: values start near 0
         discrete_gripper: bool = False,  # the last action dimension by a head of its own
         normalize: bool = False,  # inputs by mean and deviation of the first block, then fixed
@@ -64,15 +66,17 @@ class SAC:
     ) -> None:
         check_spec(spec, images=False, discrete_gripper=discrete_gripper)
         check_options(
-            device, precision, subset=subset, critics=critics, batch_size=batch_size, utd=utd, lr=lr
-        )
+            device, precision, subset=subset, critics=critics, batch_size=batch_size, utd=utd,
+            lr=lr, bc_half_life=bc_half_life,
+        )  # fmt: skip
         torch.set_num_threads(threads)
         if device == "cpu":
             use_fast_float32()
         self.spec, self.device = spec, torch.device(device)
         self.batch_size, self.utd, self.subset, self.critics = batch_size, utd, subset, critics
         self.lr, self.tau, self.entropy_backup = lr, tau, entropy_backup
-        self.bc_weight, self.final_scale, self.policy_tau = bc_weight, final_scale, policy_tau
+        self.bc_weight, self.bc_half_life = bc_weight, bc_half_life
+        self.final_scale, self.policy_tau = final_scale, policy_tau
         self.normalize, self.metrics_every, self.blocks = normalize, metrics_every, 0
         self.dim, width = spec.action_dim - int(discrete_gripper), vector_size(spec)
         self.target_entropy = -self.dim / 2 if target_entropy is None else target_entropy
@@ -236,7 +240,7 @@ class SAC:
         temperature = log_temperature.exp()
         gradient, (loss, (log_prob, chosen)) = torch.func.grad_and_value(
             self.actor_loss, has_aux=True
-        )(actor, temperature, critic, obs, action, demo, noise)
+        )(actor, temperature, self.cloning(steps), critic, obs, action, demo, noise)
         adam_(Trained(actor, mean, square, steps), gradient, self.lr)
         entropy = -log_prob.mean()
         slope = temperature * (entropy - self.target_entropy)  # dJ / d log α
@@ -244,14 +248,18 @@ class SAC:
         saturation = (chosen.abs() > 0.98).float().mean()
         return (torch.stack((loss, entropy, temperature[0], saturation, gradient.norm())),)
 
+    def cloning(self, steps: Tensor) -> Tensor:
+        """λ after so many actor updates: `bc_weight`, halved every `bc_half_life` of them."""
+        return self.bc_weight * torch.exp2(-steps / (self.bc_half_life or math.inf))
+
     def actor_loss(
-        self, actor: Tensor, temperature: Tensor, critic: Tensor, obs: Tensor, action: Tensor,
-        demo: Tensor, noise: Tensor,
+        self, actor: Tensor, temperature: Tensor, cloning: Tensor, critic: Tensor, obs: Tensor,
+        action: Tensor, demo: Tensor, noise: Tensor,
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:  # fmt: skip
         """mean (α log π(a|s) - mean over all critics of Q(s, a)) (1812.05905, eq. 7).
 
-        With `bc_weight` λ also λ · mean over demonstrations of |tanh μ(s) - a|² (Nair et al.,
-        1709.10089, eq. 4, without the filter).
+        With `bc_weight` also λ · mean over demonstrations of |tanh μ(s) - a|² (Nair et al.,
+        1709.10089, eq. 4, without the filter), λ fading as in DAPG (1709.10087, eq. 4).
         """
         outputs = mlp(self.actor_layout.views(actor), obs, self.dtype)[0]
         chosen, log_prob = squashed_sample(outputs, noise)
@@ -260,7 +268,7 @@ class SAC:
         loss = (temperature * log_prob - q).mean()
         if self.bc_weight > 0.0:
             error = (torch.tanh(outputs[:, : self.dim]) - action).square().sum(1)
-            loss = loss + self.bc_weight * (demo * error).sum() / demo.sum().clamp_min(1.0)
+            loss = loss + cloning * (demo * error).sum() / demo.sum().clamp_min(1.0)
         return loss, (log_prob, chosen)
 
     def sample(self, actor: Tensor, obs: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:

@@ -54,6 +54,7 @@ class ImageSAC(SAC):
         entropy_backup: bool = False,
         policy_tau: float = 1.0,
         bc_weight: float = 0.0,
+        bc_half_life: float | None = None,
         final_scale: float = 1e-2,
         discrete_gripper: bool = False,
         features: int = 64,  # of each camera
@@ -69,7 +70,7 @@ class ImageSAC(SAC):
             batch_size=batch_size, utd=utd, critics=critics, subset=subset, hidden=hidden,
             layer_norm=layer_norm, lr=lr, tau=tau, initial_temperature=initial_temperature,
             target_entropy=target_entropy, entropy_backup=entropy_backup, bc_weight=bc_weight,
-            final_scale=final_scale, policy_tau=policy_tau,
+            bc_half_life=bc_half_life, final_scale=final_scale, policy_tau=policy_tau,
             discrete_gripper=discrete_gripper, normalize=False, metrics_every=metrics_every,
         )  # fmt: skip
         self.image_spec, self.cameras = spec, [camera.name for camera in cameras]

@@ -70,6 +70,6 @@ def numbers_of(cfg: DictConfig) -> AgentNumbers:
     return numbers
 
 
-def emit(result: dict[str, Any]) -> None:
+def emit(result: dict[str, Any] | list[dict[str, Any]]) -> None:
     """One JSON document on standard output."""
     print(json.dumps(result, indent=2, default=str, allow_nan=True))

@@ -89,6 +89,7 @@ def make_mixture(settings: RunSettings, numbers: AgentNumbers, spec: EnvSpec) ->
         demo_ratio=numbers.demo_ratio,
         n_step=numbers.n_step,
         gamma=numbers.discount,
+        proposed_ratio=numbers.proposed_ratio,
     )
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -81,8 +84,19 @@ def set_demos(cfg: DictConfig, env: Any, *, quiet: bool) -> None:
                 )
             if not quiet:
                 print(f"recording {demos.episodes} demonstrations into {path}", file=sys.stderr)
-            record_with_corrections(env, path, demos)
+            with recording_alone(path):
+                if not (path / "manifest.json").exists():
+                    record_with_corrections(env, path, demos)
     OmegaConf.update(cfg, "demos.path", str(path.resolve()))
+
+
+@contextmanager
+def recording_alone(path: Path) -> Iterator[None]:
+    """Two runs that start together record a dataset once: the second waits for the first."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_name(f".{path.name}.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def record_with_corrections(env: Any, path: Path, demos: DemoSettings) -> None:

@@ -13,6 +13,7 @@ Ctrl-C ends everything and saves; the same folder can be resumed.
 from __future__ import annotations
 
 import argparse
+import json
 import subprocess
 import sys
 import time
@@ -85,13 +86,22 @@ def default_name(cfg: DictConfig) -> str:
 
 
 def sweep(options: argparse.Namespace) -> int:
-    """Each combination of the swept values as a run of its own, one after the other."""
+    """Each combination of the swept values as a run of its own, one after the other.
+
+    With `--json` one list: `overrides`, the exit code and each run's own result.
+    """
     parser = OverridesParser.create()
     batches = BasicSweeper.split_arguments(parser.parse_overrides(options.overrides), None)
-    worst = 0
+    quiet = ["--json"] * options.json + ["--insecure"] * options.insecure
+    worst, results = 0, []
     folders = [f"--config-dir={folder}" for folder in config_folders(options)]
     for job in batches[0]:
         print(f"robot-rl train {' '.join(job)}", file=sys.stderr)
-        command = [sys.executable, "-m", "robot_rl.cli", "train", *folders, *job]
-        worst = max(worst, subprocess.run(command).returncode)
+        command = [sys.executable, "-m", "robot_rl.cli", "train", *quiet, *folders, *job]
+        done = subprocess.run(command, stdout=subprocess.PIPE if options.json else None)
+        worst = max(worst, done.returncode)
+        result = json.loads(done.stdout) if options.json and done.stdout.strip() else None
+        results.append({"overrides": job, "exit_code": done.returncode, "result": result})
+    if options.json:
+        emit(results)
     return worst

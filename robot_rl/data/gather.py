@@ -18,12 +18,16 @@ class Gatherer:
         self._buffers: dict[tuple[int, int], list[Batch]] = {}
         self._turn = 0
 
-    def gather(self, rows: Array, *, upper: int, n_step: int, gamma: float, history: int) -> Batch:
-        """The transitions that end in `rows` (n,), see `Replay.sample`."""
+    def gather(
+        self, rows: Array, *, upper: int, n_step: int, gamma: float, history: int, asked: Array
+    ) -> Batch:
+        """The transitions that end in `rows` (n,), see `Replay.gather`."""
         store, columns = self._store, self._store.columns
         out = self._buffer(len(rows), history)
         first = _take(columns["prev"], rows)
         _take(store.action, rows, out.action)
+        if len(asked):
+            out.action[asked] = store.asked[rows[asked]]
         if n_step == 1:
             last = rows
             _take(columns["reward"], rows, out.reward)

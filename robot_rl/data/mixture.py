@@ -1,5 +1,10 @@
 """Symmetric sampling: demonstrations and online data in a fixed ratio (RLPD, 2302.02948, sec. 4.1).
 
+Two views of one step: the robot was asked for one action and executed another wherever a limit, a
+wall or a contact took something away. Both transitions are true. Learnt from executed actions
+alone, a critic never hears what came of a proposal that was cut short, believes the best of it and
+the policy pushes on for ever; so a share of the online rows carries the proposal.
+
 Trap: the rows of the two pools must be interleaved before a block is sliced into batches, or one
 update would see demonstrations only.
 """
@@ -32,10 +37,13 @@ class Mixture:
         n_step: int = 1,
         gamma: float = 0.99,
         history: int = 1,
+        proposed_ratio: float = 0.5,
     ) -> None:
-        """Raises ConfigError on a ratio outside [0, 1] or a count below 1."""
-        if not 0.0 <= demo_ratio <= 1.0:
-            raise ConfigError(f"demo_ratio {demo_ratio}; valid: 0 … 1")
+        """proposed_ratio: share of the online rows with the proposed in place of the executed
+        action. Raises ConfigError on a ratio outside [0, 1] or a count below 1."""
+        for name, ratio in {"demo_ratio": demo_ratio, "proposed_ratio": proposed_ratio}.items():
+            if not 0.0 <= ratio <= 1.0:
+                raise ConfigError(f"{name} {ratio}; valid: 0 … 1")
         counts = {"batch_size": batch_size, "utd": utd, "n_step": n_step, "history": history}
         for name, value in counts.items():
             if value < 1:
@@ -45,6 +53,8 @@ class Mixture:
         pattern = demo_pattern(batch_size, demo_ratio)
         self._demo = np.flatnonzero(np.tile(pattern, utd))
         self._online = np.flatnonzero(np.tile(~pattern, utd))
+        spread = np.arange(len(self._online) + 1) * proposed_ratio
+        self._asked = self._online[np.diff(np.floor(spread + 1e-9)).astype(bool)]
         self._mask = np.tile(pattern, utd).astype(np.float32)
 
     def sample(self, rng: np.random.Generator, upper: int = END) -> Batch:
@@ -54,8 +64,9 @@ class Mixture:
         """
         rows, demo = self._draw(rng, upper)
         batch = self.replay.gather(
-            rows, upper=upper, n_step=self.n_step, gamma=self.gamma, history=self.history
-        )
+            rows, upper=upper, n_step=self.n_step, gamma=self.gamma, history=self.history,
+            asked=self._asked,
+        )  # fmt: skip
         return replace(batch, demo=demo)
 
     def _draw(self, rng: np.random.Generator, upper: int) -> tuple[Array, Array]:

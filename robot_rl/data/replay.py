@@ -26,6 +26,7 @@ Part = tuple[Ring, Fifo, int, int]
 """A slice (start, stop) of a ring's index set."""
 END = 1 << 62
 """A log position behind every record."""
+NOWHERE = np.empty(0, np.int64)
 INDEX_BYTES = 64
 """At most, per row, for the index sets while they grow."""
 
@@ -168,10 +169,14 @@ class Replay:
         return rows
 
     def gather(
-        self, rows: Array, *, upper: int = END, n_step: int = 1, gamma: float, history: int = 1
-    ) -> Batch:
-        """The batch of drawn rows; see `sample`."""
-        return self._gatherer.gather(rows, upper=upper, n_step=n_step, gamma=gamma, history=history)
+        self, rows: Array, *, upper: int = END, n_step: int = 1, gamma: float, history: int = 1,
+        asked: Array = NOWHERE,
+    ) -> Batch:  # fmt: skip
+        """The batch of drawn rows, see `sample`; at the places `asked` with the action that the
+        robot was asked for in place of the executed one."""
+        return self._gatherer.gather(
+            rows, upper=upper, n_step=n_step, gamma=gamma, history=history, asked=asked
+        )
 
     def _parts(self, pool: Pool, upper: int, history: int) -> list[Part]:
         """The slices a pool is made of, actors in the order in which they first appeared."""

@@ -43,7 +43,10 @@ class Store:
     obs: dict[str, Array]
     """Per observation (rows, ...), the spec's dtype."""
     action: Array
-    """(rows, dim) float32."""
+    """Executed (rows, dim) float32."""
+    asked: Array
+    """What the robot was asked to do (rows, dim) float32: the policy's proposal before any limit,
+    where the policy or chance chose; else the executed action."""
     columns: dict[str, Array]
     """See COLUMNS, each (rows,)."""
 
@@ -52,7 +55,7 @@ def row_bytes(spec: EnvSpec) -> int:
     """Bytes of one row, every column included."""
     observation = sum(array.size * np.dtype(array.dtype).itemsize for array in spec.observation)
     fixed = sum(np.dtype(dtype).itemsize for dtype in COLUMNS.values())
-    return observation + 4 * spec.action_dim + fixed
+    return observation + 8 * spec.action_dim + fixed
 
 
 def allocate(spec: EnvSpec, rows: int, *, extra_bytes: int, limit_gb: float | None) -> Store:
@@ -73,6 +76,7 @@ def allocate(spec: EnvSpec, rows: int, *, extra_bytes: int, limit_gb: float | No
     return Store(
         obs={array.name: np.zeros((rows, *array.shape), array.dtype) for array in spec.observation},
         action=np.zeros((rows, spec.action_dim), np.float32),
+        asked=np.zeros((rows, spec.action_dim), np.float32),
         columns={name: np.zeros(rows, dtype) for name, dtype in COLUMNS.items()},
     )
 

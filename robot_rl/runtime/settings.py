@@ -78,6 +78,8 @@ class AgentNumbers:
     n_step: Positive
     warmup_steps: Count
     """Environment steps of random actions before the first update."""
+    proposed_ratio: Fraction = 0.5
+    """Share of the online rows with the proposed in place of the executed action."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,8 @@ def run_reference(agent: SAC, blocks: int, *, backup: bool) -> tuple[ReferenceSA
             part = slice(i * ROWS, (i + 1) * ROWS)
             rows = {name: torch.from_numpy(array[part]) for name, array in data.items()}
             loss = reference.critic(rows, noise[part], members[i], backup)
-        losses += [loss, reference.actor(rows, noise[-ROWS:], agent.bc_weight)]
+        fading = 0.0 if agent.bc_half_life is None else block / agent.bc_half_life
+        losses += [loss, reference.actor(rows, noise[-ROWS:], agent.bc_weight * 0.5**fading)]
     return reference, losses
 
 
@@ -60,13 +61,18 @@ def assert_equal_parameters(agent: SAC, reference: ReferenceSAC, tolerance: floa
 
 
 @pytest.mark.parametrize(
-    ("critics", "subset", "backup", "bc_weight"),
-    [(2, 2, False, 0.0), (5, 2, True, 0.0), (3, 1, False, 0.5)],
+    ("critics", "subset", "backup", "bc_weight", "bc_half_life"),
+    [
+        (2, 2, False, 0.0, None),
+        (5, 2, True, 0.0, None),
+        (3, 1, False, 0.5, None),
+        (2, 2, False, 0.5, 2.0),
+    ],
 )
 def test_eager_equals_the_reference(
-    critics: int, subset: int, backup: bool, bc_weight: float
+    critics: int, subset: int, backup: bool, bc_weight: float, bc_half_life: float | None
 ) -> None:
-    agent = agent_of(critics, subset, backup=backup, bc_weight=bc_weight)
+    agent = agent_of(critics, subset, backup=backup, bc_weight=bc_weight, bc_half_life=bc_half_life)
     reference, losses = run_reference(agent, BLOCKS, backup=backup)
     ours = []
     for block in range(BLOCKS):

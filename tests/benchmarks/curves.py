@@ -4,14 +4,16 @@
   python tests/benchmarks/curves.py reach drawer_open peg_insert push_t --steps 50000 --seeds 3
   python tests/benchmarks/curves.py pick_cube --name plain_rlpd agent.learner.bc_weight=0
 
-Runs lie in runs/curves/<name>-s<seed>; a finished one is not done again, an interrupted one goes
-on. docs/results/<name>.json and .svg are written after each run.
+Runs lie in runs/curves/<name>-s<seed>; an interrupted one goes on, and one that ended at fewer
+steps too. What the curve needs of a finished one is kept in docs/results/runs, so that another
+machine goes on with the next seed. docs/results/<name>.json and .svg are written after each run.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -24,15 +26,16 @@ from robot_rl.runtime.rundir import cpu_model
 
 MARKS = (10_000, 20_000, 50_000)
 RUNS, RESULTS = Path("runs/curves"), Path("docs/results")
+KEPT = ("config.yaml", "run.json", "seconds", "metrics/train.jsonl", "metrics/evaluator.jsonl")
 
 
 def train(name: str, task: str, seed: int, steps: int, overrides: list[str]) -> Path:
-    """One run to its end; gives its folder."""
-    folder = RUNS / f"{name}-s{seed}"
-    if (folder / "finished").exists():
-        return folder
+    """One run to its end; gives the folder with what is kept of it."""
+    folder, kept = RUNS / f"{name}-s{seed}", RESULTS / "runs" / f"{name}-s{seed}"
+    if max(evaluations(kept), default=0) >= steps:
+        return kept
     if (folder / "config.yaml").exists():
-        words = [f"resume={folder}"]
+        words = [f"resume={folder}", f"steps={steps}"]
     else:
         words = [f"task={task}", f"seed={seed}", f"steps={steps}", f"run={folder}", *overrides]
     command = [sys.executable, "-m", "robot_rl.cli", "train", "--json", *words]
@@ -40,11 +43,16 @@ def train(name: str, task: str, seed: int, steps: int, overrides: list[str]) -> 
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     with (folder / "seconds").open("a") as file:
         file.write(f"{time.monotonic() - started:.1f}\n")
-    return folder
+    for part in KEPT:
+        (kept / part).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(folder / part, kept / part)
+    return kept
 
 
 def evaluations(folder: Path) -> dict[int, tuple[int, int]]:
-    """Environment steps → (successes, episodes)."""
+    """Environment steps → (successes, episodes); empty for a folder that is not there."""
+    if not folder.exists():
+        return {}
     return {
         record.step: (record.successes, record.episodes) for record in read_metrics(folder).evals
     }

@@ -48,6 +48,26 @@ def test_the_other_pool_fills_in_for_an_empty_one(pool: str, ratio: float) -> No
     assert (batch.obs["state"][:, 0] == (1 if pool == "demos" else -1)).all()
 
 
+@pytest.mark.parametrize(("ratio", "asked"), [(0.0, 0), (0.5, 4), (0.25, 2), (1.0, 8)])
+@pytest.mark.parametrize("source", [Source.POLICY, Source.RANDOM, Source.HUMAN])
+def test_a_share_of_the_online_rows_has_the_proposal(
+    ratio: float, asked: int, source: Source
+) -> None:
+    """Where a person chose, the policy's proposal was not tried: it must never come."""
+    replay, shown, rows = Replay(SPEC, 100, demo_rows=11), episode(10), episode(10)
+    shown["action"], shown["proposed"], shown["source"] = 0.25, 0.75, Source.DEMO
+    rows["action"], rows["proposed"], rows["source"] = -0.25, -0.75, Source.POLICY
+    rows["source"][1:] = source
+    replay.add_demos(shown)
+    replay.extend(chunk_header(rows, 0), rows)
+    mixture = Mixture(replay, batch_size=16, utd=3, proposed_ratio=ratio)
+    action = mixture.sample(np.random.default_rng(0)).action[:, 0].reshape(3, 16)
+    assert np.isin(action[:, 1::2], (0.25,) if source != Source.HUMAN else (0.25, -0.25)).all()
+    expected = 0 if source == Source.HUMAN else asked
+    assert (action[:, 0::2] == -0.75).sum(axis=1).tolist() == [expected] * 3
+    assert (action[:, 0::2] == -0.25).sum(axis=1).tolist() == [8 - expected] * 3
+
+
 def test_interventions_count_as_demonstrations() -> None:
     replay, rows = replay_of(online=False, demos=False), episode(10)
     rows["obs.state"][:, 0] = np.arange(11)
