@@ -9,7 +9,7 @@ from pathlib import Path
 from robot_rl.commands.common import settings_of
 from robot_rl.errors import HandshakeError
 from robot_rl.factory import make_env, make_policy, make_teleop
-from robot_rl.report.metrics import MetricsWriter
+from robot_rl.report.metrics import BackgroundMetricsWriter
 from robot_rl.runtime.actor import Actor
 from robot_rl.runtime.priority import ask_for_priority
 from robot_rl.runtime.rundir import RunDir
@@ -31,7 +31,7 @@ def run_actor(run_dir: Path, arguments: Sequence[str], stopping: Callable[[], bo
     teleop = make_teleop(cfg, env)
     epoch = secrets.randbits(62) | 1
     link = ActorLink(runtime_dir, spec, actor_id, epoch)
-    with MetricsWriter(run_dir, actor_id, origin_s=origin_s, tensorboard=False) as metrics:
+    with BackgroundMetricsWriter(run_dir, actor_id, origin_s=origin_s) as metrics:
         granted = ask_for_priority(fifo=settings.actor.fifo, nice=settings.actor.nice)
         metrics.event(f"{actor_id} started, {granted}")
         actor = Actor(

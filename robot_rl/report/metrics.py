@@ -8,7 +8,10 @@ anything heavy imported, at the first line.
 from __future__ import annotations
 
 import os
+import queue
 import re
+import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -37,6 +40,9 @@ if TYPE_CHECKING:
 TENSORBOARD_FLUSH_S = 10
 TENSORBOARD_QUEUE = 1000
 """Records that wait for its writing thread before a caller has to."""
+BACKLOG = 10_000
+CLOSE_S = 5.0
+"""How long `close` waits for a disk that hangs."""
 PROCESS_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -87,7 +93,9 @@ class MetricsWriter:
 
     def write(self, record: Record) -> None:
         """Appends one record; its `t` is set here. OSError when the disk is full."""
-        now = time.time()
+        self._append(record, time.time())
+
+    def _append(self, record: Record, now: float) -> None:
         record = msgspec.structs.replace(record, t=round(now - self._origin_s, 4))
         os.write(self._file, msgspec.json.encode(record, enc_hook=_plain) + b"\n")
         if self._tensorboard and (found := scalars(record)):
@@ -134,6 +142,47 @@ class MetricsWriter:
         for tag, value in found.items():
             event.summary.value.add(tag=tag, simple_value=value)
         self._writer.add_event(event)
+
+
+class BackgroundMetricsWriter(MetricsWriter):
+    """For a control loop: `write` neither waits for the disk nor fails with it.
+
+    A thread of its own appends. What the disk does not take is dropped and said once, on stderr;
+    so are records beyond BACKLOG that wait for a disk that hangs.
+    """
+
+    def __init__(self, run_dir: Path, process: str, *, origin_s: float | None = None) -> None:
+        super().__init__(run_dir, process, origin_s=origin_s, tensorboard=False)
+        self.dropped = 0
+        self._waiting: queue.SimpleQueue[tuple[Record, float] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._drain, name="metrics", daemon=True)
+        self._thread.start()
+
+    def write(self, record: Record) -> None:
+        if self._waiting.qsize() < BACKLOG:
+            self._waiting.put((record, time.time()))
+        else:
+            self._drop("the disk hangs")
+
+    def close(self) -> None:
+        if self._thread.is_alive():
+            self._waiting.put(None)
+            self._thread.join(CLOSE_S)
+        if not self._thread.is_alive():
+            super().close()
+
+    def _drain(self) -> None:
+        while (item := self._waiting.get()) is not None:
+            try:
+                self._append(*item)
+            except OSError as error:
+                self._drop(str(error))
+
+    def _drop(self, why: str) -> None:
+        if not self.dropped:
+            text = f"WARNING: {self._process}: metrics are not written any more: {why}"
+            print(text, file=sys.stderr, flush=True)
+        self.dropped += 1
 
 
 @dataclass(slots=True)

@@ -23,6 +23,7 @@ from robot_rl.wire.actor_link import ActorLink
 CREDIT_POLL_S = 0.0005
 REPORT_S = 2.0
 RESET_SEEDS = 2**31
+STAGES = ("reset", "policy", "environment", "record", "wait")
 
 
 @dataclass(slots=True)
@@ -63,6 +64,8 @@ class Actor:
     episodes: int = 0
     late_periods: int = 0
     staleness: int = 0
+    seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
+    """Of this life, by stage."""
     _rng: np.random.Generator = field(init=False)
     _reported: float = 0.0
     _reported_steps: int = 0
@@ -81,7 +84,9 @@ class Actor:
 
     def episode(self, stopping: Callable[[], bool]) -> None:
         """One episode: reset, then steps until it ends or `stopping()`."""
+        begin = time.perf_counter()
         obs, info = self.env.reset(seed=int(self._rng.integers(RESET_SEEDS)))
+        self.seconds["reset"] += time.perf_counter() - begin
         record = Episode(self.episodes)
         self.episodes += 1
         self.policy.reset()
@@ -100,6 +105,7 @@ class Actor:
         self, obs: Observation, stamp_ns: int, record: Episode
     ) -> tuple[Observation, int, bool]:
         """One period; gives the next observation, its stamp and whether the episode ended."""
+        begin = time.perf_counter()
         self._refresh()
         chunk = self.policy.act(obs, record.steps, stamp_ns)
         source = Source.POLICY if self.policy.version else Source.RANDOM
@@ -109,7 +115,9 @@ class Actor:
         before = self.hands.takeovers
         action, self.hands = arbitrate(chunk.actions[0], sample, self.hands, proposal_source=source)
         record.takeovers += self.hands.takeovers - before
+        chosen = time.perf_counter()
         next_obs, reward, terminated, truncated, info = self.env.step(action.vector)
+        stepped = time.perf_counter()
         if sample is not None and sample.success is not None:
             info = {**info, "success": int(sample.success)}
             reward = float(sample.success)
@@ -120,6 +128,9 @@ class Actor:
             obs, action, next_obs, float(reward), terminated, truncated, info, record
         )
         self.link.step(transition)
+        self.seconds["policy"] += chosen - begin
+        self.seconds["environment"] += stepped - chosen
+        self.seconds["record"] += time.perf_counter() - stepped
         self.total_steps += 1
         record.episode_return += float(reward)
         record.success = int(info["success"])
@@ -171,12 +182,14 @@ class Actor:
 
     def _credit(self, stopping: Callable[[], bool], records: int = 2) -> bool:
         """Waits for the learner's credit and room in the ring; False when asked to stop."""
+        begin = time.perf_counter()
         while (self.wait != "never" and self.link.credits <= self.total_steps) or self._held(
             records
         ):
             if stopping():
                 return False
             time.sleep(CREDIT_POLL_S)
+        self.seconds["wait"] += time.perf_counter() - begin
         return True
 
     def _held(self, records: int) -> bool:
@@ -201,6 +214,7 @@ class Actor:
                 staleness=self.staleness,
                 version=self.policy.version,
                 overruns=self.late_periods,
+                seconds=dict(self.seconds),
             )
         )
 

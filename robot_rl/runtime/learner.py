@@ -23,6 +23,7 @@ from robot_rl.runtime.feed import Feeder
 from robot_rl.runtime.schedule import Schedule
 from robot_rl.runtime.settings import LearnerSettings
 from robot_rl.wire.learner_link import LearnerLink
+from robot_rl.wire.protocol import Stats
 
 IDLE_S = 0.001
 STATUS_S = 1.0
@@ -134,6 +135,7 @@ class Learner:
         known = self.feeder.steps + self.feeder.waiting
         updates = progress.block * self.utd
         life = max(now - progress.started, 1e-9)
+        queues, staleness = depths(self.link.stats())
         self.metrics.write(
             LearnerRecord(
                 step=self.feeder.steps,
@@ -141,8 +143,23 @@ class Learner:
                 updates_per_s=(progress.block - progress.start_block) * self.utd / life,
                 utd_true=updates / known if known else 0.0,
                 version=progress.version,
-                queues={"log": self.feeder.waiting},
+                staleness=staleness,
+                queues={"log": self.feeder.waiting} | queues,
                 metrics=dict(losses or {}),
                 seconds={"wait": progress.idle_s, "learn": life - progress.idle_s},
             )
         )
+
+
+def depths(stats: Stats | None) -> tuple[dict[str, int], float | None]:
+    """Depth of every queue between the actors and the log; and how many versions the farthest
+    actor is behind, None while no actor is connected."""
+    if stats is None:
+        return {}, None
+    queues, behind = {"ingest": stats.queue}, []
+    for actor in stats.actors:
+        if actor.connected:
+            queues[f"{actor.actor} ring"] = actor.ring_depth
+            queues[f"{actor.actor} spool, kB"] = actor.spool_bytes // 1000
+            behind.append(stats.weights_version - actor.used_version)
+    return queues, float(max(behind)) if behind else None

@@ -10,7 +10,13 @@ import pytest
 from fake_run import Clock
 
 from robot_rl.errors import DataError
-from robot_rl.report.metrics import MetricsTail, MetricsWriter, read_metrics, session_origin
+from robot_rl.report.metrics import (
+    BackgroundMetricsWriter,
+    MetricsTail,
+    MetricsWriter,
+    read_metrics,
+    session_origin,
+)
 from robot_rl.report.records import EvalRecord, EventRecord, LearnerRecord, scalars
 from robot_rl.types import EpisodeSummary
 
@@ -146,3 +152,25 @@ def test_importing_and_writing_metrics_needs_nothing_heavy(tmp_path: Path) -> No
         [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_a_control_loop_goes_on_when_the_disk_is_full(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """/dev/full refuses every write with ENOSPC, as a full disk does."""
+    (tmp_path / "metrics").mkdir()
+    (tmp_path / "metrics" / "actor.jsonl").symlink_to("/dev/full")
+    writer = BackgroundMetricsWriter(tmp_path, "actor", origin_s=0.0)
+    for _ in range(3):
+        writer.event("goes on")
+    writer.close()
+    assert writer.dropped == 3
+    assert capfd.readouterr().err.count("No space left on device") == 1
+
+
+def test_a_background_writer_keeps_order_and_writes_all_before_it_closes(tmp_path: Path) -> None:
+    with BackgroundMetricsWriter(tmp_path, "actor", origin_s=0.0) as writer:
+        for step in range(500):
+            writer.event("e", step)
+    assert [event.step for event in read_metrics(tmp_path).events] == list(range(500))
+    assert writer.dropped == 0

@@ -50,6 +50,9 @@ class SilentLink:
     def heartbeat(self, updates: int) -> None:
         assert updates >= 0
 
+    def stats(self) -> None:
+        """Ingest has not answered yet."""
+
 
 @pytest.fixture
 def log(tmp_path: Path) -> Path:
