@@ -70,6 +70,26 @@ def numbers_of(cfg: DictConfig) -> AgentNumbers:
     return numbers
 
 
+def what_is_learned(cfg: DictConfig) -> dict[str, str]:
+    """Group choices and values that a resumed run must share with its checkpoint, by dotted key.
+
+    Not the environment's: its specification is compared. Not what only a machine decides.
+    """
+    values = plain(cfg)
+    parts = {key: values[key] for key in ("choices", "agent", "seed", "replay", "demos")}
+    for name, place in (("demos", "path"), ("replay", "memory_limit_gb")):
+        parts[name] = {key: value for key, value in parts[name].items() if key != place}
+    flat: dict[str, str] = {}
+    waiting: list[tuple[str, Any]] = list(parts.items())
+    while waiting:
+        key, value = waiting.pop(0)
+        if isinstance(value, dict):
+            waiting[:0] = [(f"{key}.{name}", inner) for name, inner in value.items()]
+        else:
+            flat[key] = json.dumps(value, default=str)
+    return flat
+
+
 def emit(result: dict[str, Any] | list[dict[str, Any]]) -> None:
     """One JSON document on standard output."""
     print(json.dumps(result, indent=2, default=str, allow_nan=True))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from robot_rl.commands.common import numbers_of, settings_of
+from robot_rl.commands.common import numbers_of, settings_of, what_is_learned
 from robot_rl.data.episodes import read_episodes
 from robot_rl.data.log_reader import LogReader
 from robot_rl.data.mixture import Mixture
@@ -19,7 +19,7 @@ from robot_rl.errors import CheckpointError
 from robot_rl.factory import agent_name, check_same_spec, make_agent
 from robot_rl.interfaces import Agent
 from robot_rl.report.metrics import MetricsWriter
-from robot_rl.runtime.checkpoint import newest_checkpoint
+from robot_rl.runtime.checkpoint import config_changes, newest_checkpoint
 from robot_rl.runtime.feed import Feeder
 from robot_rl.runtime.learner import Learner
 from robot_rl.runtime.rundir import RunDir
@@ -62,6 +62,7 @@ def run_learner(run_dir: Path, arguments: Sequence[str], stopping: Callable[[], 
             spec_sha256=spec.sha256(),
             utd=numbers.utd,
             evaluation_every=settings.evaluation.every,
+            config=what_is_learned(cfg),
         )
         metrics.event("the learner is ready")
         resume(learner, agent)
@@ -130,6 +131,11 @@ def resume(learner: Learner, agent: Agent) -> None:
             f"{learner.run_dir}/checkpoints belong to agent {state.agent}, "
             f"spec {state.spec_sha256[:12]}; this run is {learner.agent_name}, "
             f"spec {learner.spec_sha256[:12]}"
+        )
+    if changes := config_changes(state.config, learner.config):
+        raise CheckpointError(
+            f"{learner.run_dir}/config.yaml was changed since the checkpoint: "
+            f"{'; '.join(changes)}. Valid: the values it had, or a new run"
         )
     agent.load_state(arrays)
     learner.rng.bit_generator.state = state.sampler

@@ -1,7 +1,8 @@
 """Atomic checkpoints: safetensors and JSON, written aside, synced, renamed, hashed.
 
-A folder `block-<n>` holds `arrays.safetensors` (everything the agent needs to go on bit-equal) and
-`state.json` (counters, log position, sampler state, choices, and the arrays' SHA-256).
+A folder `block-<n>` holds `arrays.safetensors` (everything the agent needs to go on bit-equal),
+`state.json` (counters, log position, sampler state, the config that decides what is learned) and
+`SHA256SUMS` of both, as `sha256sum -c` reads it.
 """
 
 from __future__ import annotations
@@ -22,7 +23,10 @@ from safetensors.numpy import load_file, save_file
 from robot_rl.errors import CheckpointError
 from robot_rl.types import Array
 
-FORMAT = 1
+FORMAT = 2
+ARRAYS, STATE, SUMS = "arrays.safetensors", "state.json", "SHA256SUMS"
+MAX_STATE = 1 << 20
+"""Bytes of `state.json`, at most: a stranger's is refused before it is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,8 @@ class CheckpointState:
     """Update blocks done."""
     steps: int
     """Environment steps in replay."""
+    position: int
+    """Log position behind the last record in replay."""
     version: int
     """Weight version last published."""
     agent: str
@@ -40,7 +46,8 @@ class CheckpointState:
     spec_sha256: str
     sampler: dict[str, Any]
     """State of the sampling generator."""
-    arrays_sha256: str = ""
+    config: dict[str, str]
+    """Group choices and values that decide what is learned, by dotted key."""
     format: int = FORMAT
 
 
@@ -55,16 +62,18 @@ def save_checkpoint(
     aside.mkdir()
     # Not np.ascontiguousarray, which makes one axis of none.
     contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
-    save_file(contiguous, aside / "arrays.safetensors")
-    digest = _sha256(aside / "arrays.safetensors")
-    text = msgspec.json.encode(msgspec.structs.replace(_Stored.of(state), arrays_sha256=digest))
-    (aside / "state.json").write_bytes(msgspec.json.format(text, indent=2))
-    for name in ("arrays.safetensors", "state.json"):
-        _sync(aside / name)
-    if final.exists():
-        shutil.rmtree(final)
+    save_file(contiguous, aside / ARRAYS)
+    (aside / STATE).write_bytes(msgspec.json.format(msgspec.json.encode(_Stored.of(state))))
+    sums = "".join(f"{_sha256(aside / name)}  {name}\n" for name in (ARRAYS, STATE))
+    (aside / SUMS).write_text(sums)
+    for path in (aside / ARRAYS, aside / STATE, aside / SUMS, aside):
+        _sync(path)
+    if final.exists():  # saved twice, or torn: out of the way first, so that it is never half there
+        final.rename(folder / f".replaced-{state.block:09d}-{os.getpid()}")
     aside.rename(final)
     _sync(folder)
+    for old in folder.glob(".replaced-*"):
+        shutil.rmtree(old)
     for old in sorted(folder.glob("block-*"))[:-keep]:
         shutil.rmtree(old)
     return final
@@ -73,20 +82,24 @@ def save_checkpoint(
 def load_checkpoint(path: Path) -> tuple[dict[str, Array], CheckpointState]:
     """Reads one checkpoint folder; raises CheckpointError when it is missing, torn or foreign."""
     try:
-        stored = msgspec.json.decode((path / "state.json").read_bytes(), type=_Stored)
+        if (path / STATE).stat().st_size > MAX_STATE:
+            raise CheckpointError(f"{path}/{STATE}: larger than {MAX_STATE} bytes")
+        text = (path / STATE).read_bytes()
+        # The format first: what an older version wrote is refused as such, not as torn.
+        if (found := msgspec.json.decode(text, type=_Format).format) != FORMAT:
+            raise CheckpointError(f"{path}: format {found}; this version reads {FORMAT}")
+        sums = (path / SUMS).read_bytes()[:MAX_STATE].decode(errors="replace").split()
+        for name in (ARRAYS, STATE):
+            if sums.count(name) != 1 or sums[sums.index(name) - 1] != _sha256(path / name):
+                raise CheckpointError(
+                    f"{path}/{name}: torn or changed (its SHA-256 does not match {SUMS})"
+                )
+        return load_file(path / ARRAYS), msgspec.json.decode(text, type=_Stored).state()
     except FileNotFoundError as error:
-        raise CheckpointError(f"{path}: no checkpoint (state.json is missing)") from error
-    except (msgspec.MsgspecError, OSError) as error:
-        raise CheckpointError(f"{path}/state.json: {error}") from error
-    if stored.format != FORMAT:
-        raise CheckpointError(f"{path}: format {stored.format}; this version reads {FORMAT}")
-    arrays = path / "arrays.safetensors"
-    if not arrays.exists() or _sha256(arrays) != stored.arrays_sha256:
-        raise CheckpointError(f"{arrays}: torn or changed (its SHA-256 does not match state.json)")
-    try:
-        return load_file(arrays), stored.state()
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{arrays}: {error}") from error
+        missing = Path(str(error.filename)).name
+        raise CheckpointError(f"{path}: no whole checkpoint ({missing} is missing)") from error
+    except (msgspec.MsgspecError, SafetensorError, OSError, ValueError) as error:
+        raise CheckpointError(f"{path}: {error}") from error
 
 
 def newest_checkpoint(
@@ -102,14 +115,29 @@ def newest_checkpoint(
     return None, warnings
 
 
+def config_changes(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """`key: then -> now` for each value in which a checkpoint's config and the present differ."""
+    keys = [*before, *(key for key in now if key not in before)]
+    return [
+        f"{key}: {before.get(key, 'unset')} -> {now.get(key, 'unset')}"
+        for key in keys
+        if before.get(key) != now.get(key)
+    ]
+
+
+class _Format(msgspec.Struct, frozen=True):
+    format: int
+
+
 class _Stored(msgspec.Struct, frozen=True):
     block: int
     steps: int
+    position: int
     version: int
     agent: str
     spec_sha256: str
     sampler: dict[str, Any]
-    arrays_sha256: str
+    config: dict[str, str]
     format: int
 
     @classmethod

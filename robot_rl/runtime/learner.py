@@ -58,6 +58,8 @@ class Learner:
     spec_sha256: str
     utd: int
     evaluation_every: int
+    config: Mapping[str, str] = field(default_factory=dict)
+    """What a checkpoint keeps of the config, see `CheckpointState`."""
     progress: Progress = field(default_factory=Progress)
 
     def run(self, stopping: Callable[[], bool]) -> bool:
@@ -111,10 +113,12 @@ class Learner:
         state = CheckpointState(
             block=self.progress.block,
             steps=self.feeder.steps,
+            position=self.feeder.position,
             version=self.progress.version,
             agent=self.agent_name,
             spec_sha256=self.spec_sha256,
             sampler=dict(self.rng.bit_generator.state),
+            config=dict(self.config),
         )
         save_checkpoint(
             self.run_dir / "checkpoints",

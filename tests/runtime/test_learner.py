@@ -181,6 +181,20 @@ def test_a_checkpoint_of_another_agent_is_refused(log: Path, tmp_path: Path) -> 
         resume(other, other.agent)
 
 
+def test_a_config_changed_since_the_checkpoint_is_refused(log: Path, tmp_path: Path) -> None:
+    from robot_rl.commands.learner_process import resume
+    from robot_rl.errors import CheckpointError
+
+    run = learner(log, tmp_path / "run")
+    run.config = {"agent.learner.lr": "0.0003", "seed": "0"}
+    stop_after(run, 12)
+    other = learner(log, tmp_path / "run")
+    other.config = {"agent.learner.lr": "0.001", "seed": "0"}
+    with pytest.raises(CheckpointError, match=r"agent.learner.lr: 0.0003 -> 0.001. Valid"):
+        resume(other, other.agent)
+    assert other.progress.block == 0
+
+
 def test_a_missing_checkpoint_is_named(tmp_path: Path) -> None:
     from robot_rl.errors import CheckpointError
 
