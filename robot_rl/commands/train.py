@@ -65,10 +65,11 @@ def open_run(options: argparse.Namespace) -> tuple[DictConfig, RunDir]:
     changes = [word for word in options.overrides if not word.startswith("resume=")]
     for change in changes:
         key = change.partition("=")[0]
-        if key not in ("steps", "console") and not key.startswith(("evaluation.", "learner.")):
+        allowed = ("steps", "console", "actors")
+        if key not in allowed and not key.startswith(("evaluation.", "learner.")):
             raise ConfigError(
                 f"'{change}' cannot change in a resumed run; "
-                "valid: steps, console, evaluation.*, learner.*"
+                f"valid: {', '.join(allowed)}, evaluation.*, learner.*"
             )
         if OmegaConf.select(cfg, key) is None and "=" in change:
             raise ConfigError(f"unknown key '{key}' in {folder.path}/config.yaml")

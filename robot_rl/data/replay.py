@@ -204,7 +204,8 @@ class Replay:
             if len(self._actors) == len(self._rings):
                 raise ConfigError(
                     f"replay has room for {len(self._rings)} actors ({', '.join(self._actors)}); "
-                    f"'{actor}' is one too many: raise the number of streams"
+                    f"'{actor}' is one too many; valid: actors={len(self._rings) + 1} in a new "
+                    "session (resume=<run>), or an id that the log knows"
                 )
             self._actors[actor] = self._rings[len(self._actors)]
         return self._actors[actor]
