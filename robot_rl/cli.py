@@ -21,6 +21,7 @@ VERBS = {
     "record": "record demonstrations into a dataset",
     "dataset": "describe, verify or list a dataset",
     "eval": "evaluate a run's policy on seeded episodes",
+    "keys": "make, list and revoke the keys of hosts and people",
     "report": "write a run's HTML report, or compare runs",
     "bench": "measure speeds beside the installed peers",
 }

@@ -1,4 +1,4 @@
-"""Where sockets may be: `ipc://` in a private directory, TCP on loopback, else only if insecure."""
+"""Where sockets may be: `ipc://` in a private directory, TCP on loopback; with keys, anywhere."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class Address:
     loopback: bool
 
 
-def parse_address(text: str, *, insecure: bool = False) -> Address:
-    """Checks an endpoint; raises WireError on anything but ipc or loopback, unless `insecure`."""
+def parse_address(text: str, *, insecure: bool = False, keyed: bool = False) -> Address:
+    """Checks an endpoint; WireError on anything but ipc or loopback, unless keyed or insecure."""
     scheme, mark, rest = text.partition("://")
     if not mark or scheme not in ("ipc", "tcp") or not rest:
         raise WireError(f"address '{text}'; valid: ipc:///path, tcp://127.0.0.1:port")
@@ -41,18 +41,19 @@ def parse_address(text: str, *, insecure: bool = False) -> Address:
         )
     host = "127.0.0.1" if host == "localhost" else host
     loopback = _is_loopback(host)
-    if not loopback and not insecure:
+    if not loopback and not insecure and not keyed:
         raise WireError(
             f"address '{text}' is not on this host: anyone who reaches it could command a robot or "
-            "feed the learner. Valid: ipc:///path, tcp://127.0.0.1:port; over a trusted network "
-            "only, pass --insecure (wire.insecure=true)"
+            "feed the learner. Valid: keys (robot-rl keys make, then wire.keys=default), "
+            "ipc:///path, tcp://127.0.0.1:port; over a network that nobody else is in, --insecure "
+            "(wire.insecure=true)"
         )
     return Address(f"tcp://{host}:{port}", None, loopback)
 
 
-def insecure_warning(address: Address) -> str:
-    """The line printed at each start on an address that others can reach ("" on loopback)."""
-    if address.loopback:
+def insecure_warning(address: Address, *, keyed: bool = False) -> str:
+    """The line printed at each start on an address that others can reach without a key."""
+    if address.loopback or keyed:
         return ""
     return (
         f"WARNING: {address.text} is open, unauthenticated and unencrypted (insecure=true): "
@@ -82,7 +83,15 @@ def _is_loopback(host: str) -> bool:
 def private_directory(path: Path) -> Path:
     """Makes a directory only its owner may enter; WireError if it exists and others may."""
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    facts = path.lstat()
+    return check_private(path)
+
+
+def check_private(path: Path, what: str = "it") -> Path:
+    """WireError unless this is a directory that only its owner, this user, may enter."""
+    try:
+        facts = path.lstat()
+    except OSError as error:
+        raise WireError(f"{path}: {error.strerror}; {what} must be there") from error
     if not stat.S_ISDIR(facts.st_mode) or facts.st_uid != os.getuid() or facts.st_mode & 0o077:
         raise WireError(
             f"{path} must be a directory of user {os.getuid()} with mode 0700; it belongs to "
