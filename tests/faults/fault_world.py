@@ -1,0 +1,177 @@
+"""One run's processes under faults: started, killed, stopped, restarted, and judged at the end."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from fault_actor import ActorConfig
+from fault_recorder import Broken, Note, Verdict, What, judge, notes
+
+from robot_rl.errors import WireError
+from robot_rl.testing.wire_harness import WireHarness, wait_for
+from robot_rl.wire.protocol import UNLIMITED
+
+CHILD = Path(__file__).parent / "fault_child.py"
+ACTOR = "a"
+
+
+@dataclass
+class World(WireHarness):
+    """A WireHarness whose processes take faults, and lack the guards named in `without`.
+
+    with World(tmp_path, without=twin) as world:
+        world.start_all(); world.kill("ingest"); world.start_side("ingest")
+        world.finish().require()
+    """
+
+    without: tuple[str, ...] = ()
+    settings: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """By side: changes of its config."""
+    sides: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
+    """For the next process only: kill, nth."""
+    epochs: int = 0
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def start(self, command: list[str], name: str) -> subprocess.Popen[bytes]:
+        """As WireHarness, through fault_child where the command runs a module."""
+        options = {
+            "without": list(self.without),
+            "acknowledged": str(self.book("io")),
+            "syncs": str(self.book("syncs")),
+            **self.options,
+        }
+        self.options = {}
+        if "-m" in command:
+            at = command.index("-m")
+            words = command[at + 1 :]
+            command = [*command[:at], str(CHILD), *words, "--", json.dumps(options)]
+        before = {name: os.environ.get(name) for name in self.environment}
+        os.environ.update(self.environment)
+        try:
+            return super().start(command, name)
+        finally:
+            for key, value in before.items():
+                if value is None:
+                    del os.environ[key]
+                else:
+                    os.environ[key] = value
+
+    def book(self, name: str) -> Path:
+        """A side's notes."""
+        return self.folder / f"{name}.notes"
+
+    def start_side(self, side: str, **options: Any) -> float:
+        """Starts a side (again); gives the monotonic seconds of its start."""
+        began = time.monotonic()
+        self.options = options
+        changes = self.settings.get(side, {})
+        if side == "ingest":
+            process = self.start_ingest(wait=False, **changes)
+        elif side == "io":
+            process = self.start_io(ACTOR, **({"chunk_records": 16} | changes))
+        else:
+            self.epochs += 1
+            config = ActorConfig(
+                str(self.runtime),
+                ACTOR,
+                str(self.book("actor")),
+                self.spec.to_json().decode(),
+                seed=self.epochs,
+                **changes,
+            )
+            text = msgspec.json.encode(config).decode()
+            process = self.start([sys.executable, "-m", "fault_actor", text], "actor")
+        self.sides[side] = process
+        return began
+
+    def start_all(self) -> None:
+        """All three sides, until the first acknowledgement."""
+        for side in ("ingest", "io", "actor"):
+            self.start_side(side)
+        self.acknowledged_after(time.monotonic(), 20.0)
+
+    def kill(self, side: str) -> None:
+        self.sides[side].kill()
+        self.sides[side].wait(30)
+
+    def stop(self, side: str, seconds: float) -> None:
+        """SIGSTOP, a while, SIGCONT."""
+        self.sides[side].send_signal(signal.SIGSTOP)
+        time.sleep(seconds)
+        self.sides[side].send_signal(signal.SIGCONT)
+
+    def wait_death(self, side: str, timeout_s: float = 20.0) -> None:
+        """Until a process has died of SIGKILL at its named point."""
+        try:
+            code = self.sides[side].wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            raise WireError(f"{side} never came to its point") from None
+        if code != -signal.SIGKILL:
+            raise WireError(f"{side} ended with {code}: {self.said(side)[-600:]}")
+
+    def wait_up(self, lives: int) -> None:
+        """Until so many lives of the actor have begun."""
+        wait_for("the actor", lambda: self.output("actor").count("UP") >= lives)
+
+    def said(self, side: str) -> str:
+        """What a side has printed."""
+        return self.output({"io": f"io-{ACTOR}"}.get(side, side))
+
+    def acknowledgements(self) -> list[Note]:
+        return [n for n in notes(self.book("io")) if n.what is What.ACKNOWLEDGED]
+
+    def acknowledged_after(self, since: float, timeout_s: float = 10.0) -> float:
+        """Seconds from `since` (monotonic) to the first acknowledgement after it."""
+        end = time.monotonic() + timeout_s
+        while time.monotonic() < end:
+            for note in reversed(self.acknowledgements()):
+                if note.at_ns <= since * 1e9:
+                    break
+                first = min(n.at_ns for n in self.acknowledgements() if n.at_ns > since * 1e9)
+                return first / 1e9 - since
+            time.sleep(0.01)
+        raise Broken(f"no acknowledgement within {timeout_s:g} s")
+
+    def restart(self, *sides: str) -> float:
+        """Starts the sides; gives the seconds to the first acknowledgement that follows."""
+        began = [self.start_side(side) for side in sides]
+        return self.acknowledged_after(began[0])
+
+    def finish(self, timeout_s: float = 15.0, **options: Any) -> Verdict:
+        """Ends the actor, lets everything drain (restarting what is dead), and judges."""
+        actor = self.sides.get("actor")
+        if actor is not None and actor.poll() is None:
+            actor.terminate()
+            actor.wait(10)
+        for side in ("ingest", "io"):
+            if side not in self.sides or self.sides[side].poll() is not None:
+                self.start_side(side)
+        end = time.monotonic() + timeout_s
+        while True:
+            verdict = self.judge(**options)
+            if verdict.written and not verdict.lost and not list(self.runtime.glob("*.ring")):
+                return verdict
+            if time.monotonic() > end:
+                return verdict
+            time.sleep(0.2)
+
+    def judge(self, **options: Any) -> Verdict:
+        """What the recorder says now."""
+        return judge(self.log_dir, ACTOR, [self.book("actor"), self.book("io")], **options)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.granted = UNLIMITED
+
+
+__all__ = ["ACTOR", "Broken", "World", "wait_for"]
