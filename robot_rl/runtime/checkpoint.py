@@ -58,7 +58,8 @@ def save_checkpoint(
     folder.mkdir(parents=True, exist_ok=True)
     final = folder / f"block-{state.block:09d}"
     aside = folder / f".writing-{state.block:09d}-{os.getpid()}"
-    shutil.rmtree(aside, ignore_errors=True)
+    for left in folder.glob(".writing-*"):  # by a learner that was killed here
+        shutil.rmtree(left, ignore_errors=True)
     aside.mkdir()
     # Not np.ascontiguousarray, which makes one axis of none.
     contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
