@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 from robot_rl.config import GROUPS, config_file, convert, load_config, plain
 from robot_rl.errors import ConfigError
 from robot_rl.runtime.settings import AgentNumbers, RunSettings, WireSettings
+from robot_rl.wire.keys import KeyFolder, Role, key_folder
 
 NOT_SETTINGS = {*GROUPS, "choices"}
 
@@ -30,7 +31,7 @@ def add_overrides(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--insecure",
         action="store_true",
-        help="allow a wire.address that other hosts reach, unauthenticated (wire.insecure=true)",
+        help="allow a wire.address that other hosts reach without a key (wire.insecure=true)",
     )
 
 
@@ -59,6 +60,20 @@ def wire_of(cfg: DictConfig) -> WireSettings:
     """The typed settings of the wire."""
     settings: WireSettings = convert(plain(cfg.wire), WireSettings, config_file(cfg, "wire"))
     return settings
+
+
+def key_setting(wire: WireSettings, *, learner: bool = False, actors: bool = False) -> str:
+    """The folder of keys for the children, "" for none; WireError if it lacks what they need."""
+    if wire.keys is None:
+        if wire.key is not None:
+            raise ConfigError(f"wire.key={wire.key} without wire.keys; valid: wire.keys=default")
+        return ""
+    folder = KeyFolder(key_folder(wire.keys))
+    if learner:
+        folder.own(Role.SERVER)
+    if actors:
+        folder.client(Role.ACTOR, wire.key or "")
+    return str(folder.path)
 
 
 def numbers_of(cfg: DictConfig) -> AgentNumbers:

@@ -13,7 +13,7 @@ from subprocess import DEVNULL
 from types import FrameType
 from typing import Any
 
-from robot_rl.commands.common import numbers_of, settings_of, wire_of
+from robot_rl.commands.common import key_setting, numbers_of, settings_of, wire_of
 from robot_rl.commands.video import video_of_run
 from robot_rl.errors import ConfigError, WireError
 from robot_rl.report.console import RunConsole
@@ -91,7 +91,10 @@ class Session:
         wire = wire_of(self.folder.config())
         runtime = self._runtime()
         address = wire.address or f"ipc://{runtime}/actors"
-        if warning := insecure_warning(parse_address(address, insecure=wire.insecure)):
+        keys = key_setting(wire, learner=self.with_learner, actors=self.with_actors)
+        keyed = bool(keys)
+        where = parse_address(address, insecure=wire.insecure, keyed=keyed)
+        if warning := insecure_warning(where, keyed=keyed):
             self._say(warning)
         return runtime, address
 
@@ -115,6 +118,7 @@ class Session:
             sync_ms=wire.sync_ms,
             granted=min(settings.steps, numbers_of(cfg).warmup_steps),
             insecure=wire.insecure,
+            keys=key_setting(wire),
         )
         self._wait_ready(self.supervisor.start("ingest", ingest.command(config)))
         origin = repr(self._origin_s)
@@ -138,6 +142,8 @@ class Session:
                 sync_ms=wire.spool_sync_ms,
                 spool_bytes=wire.spool_mb << 20,
                 insecure=wire.insecure,
+                keys=key_setting(wire),
+                key=wire.key or "",
             )
             self.supervisor.start(f"io-{index}", io.command(link))
             arguments = (repr(self._origin_s), str(runtime), actor)

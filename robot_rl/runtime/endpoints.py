@@ -43,6 +43,10 @@ class IOConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     flush_s: float = 3.0
     """Time to send what is left when told to end."""
     insecure: bool = False
+    keys: str = ""
+    """Folder of keys; "" for none. Secrets never stand in a config."""
+    key: str = ""
+    """Name of the own key; "" for the only actor key in the folder."""
     parent_pid: int = 0
     """Ends when this process dies; 0: ROBOT_RL_PARENT if set, else no parent."""
 
@@ -61,6 +65,8 @@ class IngestConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     granted: int = 0
     """STEP records the log may have before any learner grants more; UNLIMITED for recording."""
     insecure: bool = False
+    keys: str = ""
+    """Folder of keys, for the actors' address; the learner's stays a private ipc path."""
     parent_pid: int = 0
 
 

@@ -26,6 +26,7 @@ from robot_rl.runtime.endpoints import (
 )
 from robot_rl.wire.addresses import private_directory
 from robot_rl.wire.chunk import ChunkKind, make_header
+from robot_rl.wire.keys import KeyFolder, Role
 from robot_rl.wire.mailbox import LinkStatus, MailboxWriter
 from robot_rl.wire.memory import keep_heap
 from robot_rl.wire.protocol import check_actor
@@ -64,6 +65,8 @@ class IOProcess:
         config = self.config
         check_actor(config.actor)
         runtime = private_directory(Path(config.runtime_dir))
+        folder = KeyFolder(Path(config.keys)) if config.keys else None
+        keys = folder.client(Role.ACTOR, config.key) if folder is not None else None
         self.spool = Spool(Path(config.spool_dir), config.spool_bytes)
         if self.spool.torn:
             print(f"INFO cut off {self.spool.torn}", file=sys.stderr, flush=True)
@@ -77,6 +80,7 @@ class IOProcess:
             window_bytes=config.window_bytes,
             window_chunks=config.window_chunks,
             insecure=config.insecure,
+            keys=keys,
         )
         self.syncer = SpoolSync(self.spool, config.sync_ms / 1000)
 

@@ -22,6 +22,8 @@ class Session:
     sender: int
     heard: float
     """Monotonic seconds, here."""
+    user: str = ""
+    """Public key that said Hello; "" without keys."""
     beat: Beat | None = None
     wants_after: int = -1
     """Waits for weights that follow on this version; -1: has not asked."""
@@ -42,7 +44,7 @@ class Registry:
         book.account = Account(taken, taken)
         self.books[actor, epoch] = book
 
-    def claim(self, peer: bytes, hello: Hello, now: float) -> LifeBook | None:
+    def claim(self, peer: bytes, hello: Hello, now: float, user: str = "") -> LifeBook | None:
         """The book of a greeted life; None while another living I/O process holds the id.
 
         An I/O process's older connection ends; so does the session of another one that has been
@@ -55,7 +57,7 @@ class Registry:
                 return None
             del self.sessions[other]
         book = self.books.setdefault((hello.actor, hello.epoch), LifeBook(hello.actor, hello.epoch))
-        self.sessions[peer] = Session(book, hello.sender, now)
+        self.sessions[peer] = Session(book, hello.sender, now, user)
         return book
 
     def drop(self, book: LifeBook) -> list[bytes]:

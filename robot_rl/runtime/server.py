@@ -16,6 +16,7 @@ from robot_rl.runtime.registry import Registry, Session
 from robot_rl.runtime.weight_store import WeightStore
 from robot_rl.specs import EnvSpec
 from robot_rl.wire import protocol as p
+from robot_rl.wire.keys import KeyFolder, Role
 from robot_rl.wire.memory import keep_heap
 from robot_rl.wire.record import record_dtype
 from robot_rl.wire.sockets import Received, Router, Waiter
@@ -61,7 +62,8 @@ class IngestServer:
         keep_heap()
         config = self.config
         self.granted = config.granted
-        self.router = Router(config.actor_address, insecure=config.insecure)
+        keys = KeyFolder(Path(config.keys)) if config.keys else None
+        self.router = Router(config.actor_address, insecure=config.insecure, keys=keys)
         try:
             self.door = Router(config.learner_address, insecure=config.insecure)
             try:
@@ -84,6 +86,7 @@ class IngestServer:
             if (message := self.door.receive()) is None:
                 break
             self._from_door(message)
+        self._admit()
         touched: dict[int, LifeBook] = {}
         left = BURST_BYTES
         for _ in range(BURST):
@@ -131,6 +134,8 @@ class IngestServer:
             updates=self.updates,
             learner_age_ms=self._learner_age(),
             actors=self.registry.stats(time.monotonic()),
+            denied=self.router.denied,
+            control=self.control,
         )
 
     def _serve(self, log: LogWriter) -> None:
@@ -152,7 +157,9 @@ class IngestServer:
 
     def _from_actor(self, message: Received, touched: dict[int, LifeBook]) -> None:
         session = self.registry.sessions.get(message.peer)
-        if message.head == p.DATA_HEAD:
+        if session is not None and session.user != message.user:
+            session = None  # a routing id that its owner has left, taken by another key
+        if message.head == p.DATA_HEAD and session is not None:
             self._data(message, session, touched)
             return
         try:
@@ -160,8 +167,12 @@ class IngestServer:
         except WireError as error:
             self._count_garbage(f"from an actor's side: {error}")
             return
+        if not self._permits(message, parsed):
+            return
         if isinstance(parsed, p.Hello):
-            self._hello(message.peer, parsed)
+            self._hello(message, parsed)
+        elif isinstance(parsed, p.Ask | p.Steer):
+            self._console(message, parsed)
         elif session is None:
             self._refuse(message.peer, "say hello first")
         elif isinstance(parsed, p.Beat):
@@ -172,10 +183,56 @@ class IngestServer:
         else:
             self._count_garbage(f"a {type(parsed).__name__} from an actor's side")
 
-    def _data(
-        self, message: Received, session: Session | None, touched: dict[int, LifeBook]
-    ) -> None:
-        if session is None or self.intake is None:
+    def _permits(self, message: Received, parsed: p.Message) -> bool:
+        """Whether the sender's role may send this; a refusal names the role and what is valid."""
+        if self.router.allow is None:
+            role, who = Role.ACTOR, "an address without keys"
+        else:
+            key = self.router.key_of(message.user)
+            if key is None:
+                reason = self.router.allow.refusal(message.user)
+                self._refuse(message.peer, reason, retry=False)
+                self.refused += 1
+                return False
+            role, who = key.role, f"key '{key.name}'"
+        if isinstance(parsed, p.PERMITS.get(role, ())):
+            return True
+        reason = (
+            f"role '{role}' ({who}) may not send {type(parsed).__name__}; "
+            f"valid: {p.permitted(role)}"
+        )
+        self.refused += 1
+        self._warn(reason)
+        self._refuse(message.peer, reason, retry=False)
+        return False
+
+    def _console(self, message: Received, parsed: p.Ask | p.Steer) -> None:
+        """An operator or a viewer; unlike the learner's, its Ask is no heartbeat."""
+        if isinstance(parsed, p.Steer):
+            self._steer(parsed)
+        else:
+            self.router.send(message.peer, p.encode(self.stats()))
+
+    def _steer(self, steer: p.Steer) -> None:
+        self.control = p.Control(self.control.number + 1, steer.kind, steer.value)
+        self._news = True
+
+    def _admit(self) -> None:
+        """Who may connect; sessions of keys that are revoked meanwhile end."""
+        changed = self.router.tend()
+        for line in self.router.complaints():
+            self._say(line)
+        allow = self.router.allow
+        if not changed or allow is None:
+            return
+        for peer, session in list(self.registry.sessions.items()):
+            if reason := allow.refusal(session.user):
+                del self.registry.sessions[peer]
+                self._refuse(peer, reason, retry=False)
+                self._say(f"session of actor '{session.book.actor}' ended: {reason}")
+
+    def _data(self, message: Received, session: Session, touched: dict[int, LifeBook]) -> None:
+        if self.intake is None:
             self._refuse(message.peer, "say hello first")
             return
         session.heard = time.monotonic()
@@ -189,7 +246,8 @@ class IngestServer:
             return
         touched[id(session.book)] = session.book
 
-    def _hello(self, peer: bytes, hello: p.Hello) -> None:
+    def _hello(self, message: Received, hello: p.Hello) -> None:
+        peer = message.peer
         try:
             spec = p.check_hello(hello, self.spec)
             if self.intake is None:
@@ -199,7 +257,7 @@ class IngestServer:
             self._warn(f"handshake refused: {error}")
             self._refuse(peer, str(error), retry=False)
             return
-        book = self.registry.claim(peer, hello, time.monotonic())
+        book = self.registry.claim(peer, hello, time.monotonic(), message.user)
         if book is None:
             self._refuse(
                 peer,
@@ -269,9 +327,8 @@ class IngestServer:
                 case p.Grant(total):
                     self.granted = total
                     self._share()
-                case p.Steer(kind, value):
-                    self.control = p.Control(self.control.number + 1, kind, value)
-                    self._news = True
+                case p.Steer():
+                    self._steer(parsed)
                 case p.Part():
                     self._news = self.store.take(parsed, message.body) or self._news
                 case _:
@@ -292,7 +349,10 @@ class IngestServer:
         now = time.monotonic()
         if text and now - self._warned > WARN_S:
             self._warned = now
-            print(f"WARN ingest: {text}", file=sys.stderr, flush=True)
+            self._say(text)
+
+    def _say(self, text: str) -> None:
+        print(f"WARN ingest: {text}", file=sys.stderr, flush=True)
 
     def _learner_age(self) -> int:
         """Milliseconds since a learner was heard; -1 before."""

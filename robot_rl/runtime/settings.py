@@ -64,6 +64,8 @@ class WireSettings:
     sync_ms: float
     spool_sync_ms: float
     spool_mb: Positive
+    keys: str | None = None
+    key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

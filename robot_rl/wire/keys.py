@@ -13,6 +13,7 @@ import os
 import stat
 import struct
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -145,9 +146,22 @@ class KeyFolder:
         return read_key(path)
 
     def keys(self) -> list[Key]:
-        """All public files, by name."""
+        """All public keys, by name."""
+        return [read_key(path) for path in self.files()]
+
+    def files(self) -> list[Path]:
+        """The public files, by name."""
         check_private(self.path, "the key folder")
-        return [read_key(path) for path in sorted(self.path.glob("*.key"))]
+        return sorted(self.path.glob("*.key"))
+
+    def stamps(self) -> list[tuple[str, int, int, int]]:
+        """Changes whenever a public file does."""
+        found = []
+        for path in self.files():
+            with suppress(FileNotFoundError):
+                facts = path.stat()
+                found.append((path.name, facts.st_ino, facts.st_size, facts.st_mtime_ns))
+        return found
 
     def has_secret(self, name: str) -> bool:
         """Whether this host holds the secret part."""

@@ -6,19 +6,20 @@ messages. An actor is known by the id in its messages, never by its routing id. 
 
 I/O process -> ingest: Hello, Data, Get, Beat     ingest -> I/O process: Welcome, Ack, News, Part
 learner -> ingest: Part, Grant, Steer, Ask        ingest -> learner: Stats
+operator -> ingest: Steer, Ask; viewer: Ask       ingest -> both: Stats
 ingest -> both: Refusal
 """
 
 from __future__ import annotations
 
-import math
 from enum import IntEnum
 from typing import TypeAlias
 
 import msgspec
 
-from robot_rl.errors import HandshakeError, WireError
+from robot_rl.errors import HandshakeError, SpecError, WireError
 from robot_rl.specs import EnvSpec
+from robot_rl.wire.keys import Role
 
 PROTOCOL = 1
 MAGIC = "robot-rl"
@@ -26,8 +27,10 @@ UNLIMITED = 1 << 62
 """Steps granted where no ratio is enforced."""
 MAX_FRAME = 64 << 20
 """Bytes of one frame; every socket refuses more before it allocates."""
-MAX_RECORD = MAX_FRAME
-"""Bytes of one record, counted generously."""
+MAX_HEAD = 1 << 20
+"""Bytes of a head: the largest holds a specification, or a table of weights."""
+MAX_EXTRA = 1 << 10
+"""Bytes of an extra frame; a chunk's header has 92."""
 PART_BYTES = 4 << 20
 """Bytes of weights in one message."""
 
@@ -209,6 +212,10 @@ class Stats(msgspec.Struct, frozen=True, tag="stats"):
     learner_age_ms: int
     """Since a learner was last heard; -1 before."""
     actors: list[ActorStats]
+    denied: int = 0
+    """Connections that were refused: no key, an unknown or revoked one, another server's."""
+    control: Control = Control()
+    """The newest command."""
 
 
 class Refusal(msgspec.Struct, frozen=True, tag="refusal"):
@@ -224,6 +231,19 @@ Message: TypeAlias = (
 _DECODER = msgspec.msgpack.Decoder(Message)
 _ENCODER = msgspec.msgpack.Encoder()
 DATA_HEAD = _ENCODER.encode(Data())
+
+
+PERMITS: dict[Role, tuple[type[Message], ...]] = {
+    Role.ACTOR: (Hello, Data, Beat, Get),
+    Role.OPERATOR: (Ask, Steer),
+    Role.VIEWER: (Ask,),
+}
+"""What the holder of a key may send to the actors' address."""
+
+
+def permitted(role: Role) -> str:
+    """In words, for a refusal."""
+    return ", ".join(kind.__name__ for kind in PERMITS.get(role, ())) or "nothing"
 
 
 def encode(message: Message) -> bytes:
@@ -265,8 +285,10 @@ def check_hello(message: Hello, spec: EnvSpec | None) -> EnvSpec:
             f"{PROTOCOL}: install the same robot-rl version on both"
         )
     check_actor(message.actor)
-    theirs = EnvSpec.from_json(message.spec)
-    _check_size(theirs)
+    try:
+        theirs = EnvSpec.from_json(message.spec)
+    except SpecError as error:
+        raise HandshakeError(f"actor '{message.actor}': {error}") from error
     if theirs.sha256() != message.schema:
         raise HandshakeError(f"actor '{message.actor}': the spec does not match its SHA-256")
     if spec is not None and theirs.sha256() != spec.sha256():
@@ -276,16 +298,3 @@ def check_hello(message: Hello, spec: EnvSpec | None) -> EnvSpec:
             f"(this run != the actor): {lines}"
         )
     return theirs
-
-
-def _check_size(spec: EnvSpec) -> None:
-    """Before anything is allocated for it: a spec whose records cannot be."""
-    if len(spec.action.shape) != 1 or not 0 <= spec.command_dim <= MAX_RECORD:
-        raise HandshakeError(
-            f"action shape {list(spec.action.shape)}, command_dim {spec.command_dim}; "
-            "valid: one axis, and 0 or more"
-        )
-    arrays = [spec.action, spec.action, spec.action, *spec.observation]
-    size = 8 * (spec.command_dim + sum(math.prod(array.shape) for array in arrays))
-    if size > MAX_RECORD:
-        raise HandshakeError(f"records of about {size} bytes; at most {MAX_RECORD}")

@@ -4,11 +4,16 @@ Options are set before connect and bind (set later, most have no effect). Every 
 a message with another number of frames is garbage, counted and dropped. Nothing here blocks but
 `wait`. The ROUTER drops what a peer's full queue cannot take: whatever is sent to an actor is
 cumulative or asked for again.
+
+With keys every connection is CURVE: encrypted, the server known to the client by its public key,
+the client to the server by the allow-list (see zap.py), and each message carries its sender's key.
 """
 
 from __future__ import annotations
 
 import sys
+import time
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -17,12 +22,19 @@ import zmq
 
 from robot_rl.errors import InUseError, WireError
 from robot_rl.wire.addresses import insecure_warning, parse_address, private_directory
+from robot_rl.wire.keys import ClientKeys, Key, KeyFolder, Role
 from robot_rl.wire.locks import FileLock
-from robot_rl.wire.protocol import MAX_FRAME
+from robot_rl.wire.monitor import Monitor, Trouble, complaint
+from robot_rl.wire.protocol import MAX_EXTRA, MAX_FRAME, MAX_HEAD
+from robot_rl.wire.zap import DOMAIN, AllowList, ZapHandler
 
 FRAMES = 3
 COPY_BELOW = 16_384
 """Bytes under which copying a frame costs less than sharing it."""
+HANDSHAKE_MS = 5_000
+"""A connection that has not shaken hands by then is closed."""
+REPEAT_S = 5.0
+"""The same complaint again, at the earliest."""
 _NOW = int(zmq.NOBLOCK)
 _MORE = int(zmq.NOBLOCK) | int(zmq.SNDMORE)  # plain integers: an enum costs more than the send
 Body: TypeAlias = bytes | memoryview
@@ -37,6 +49,8 @@ class Received:
     head: bytes
     extra: bytes
     body: Body
+    user: str = ""
+    """Public key of the sender, proven by its connection; "" without keys."""
 
 
 def _prepare(socket: zmq.Socket, queue: int) -> None:
@@ -44,6 +58,7 @@ def _prepare(socket: zmq.Socket, queue: int) -> None:
     socket.setsockopt(zmq.MAXMSGSIZE, MAX_FRAME)
     socket.setsockopt(zmq.SNDHWM, queue)
     socket.setsockopt(zmq.RCVHWM, queue)
+    socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
     socket.setsockopt(zmq.HEARTBEAT_IVL, 1_000)
     socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 10_000)
     socket.setsockopt(zmq.RECONNECT_IVL, 20)
@@ -53,11 +68,12 @@ def _prepare(socket: zmq.Socket, queue: int) -> None:
 class _Socket:
     """What both ends share."""
 
-    def __init__(self, kind: int, queue: int) -> None:
-        self.socket: zmq.Socket = zmq.Context.instance().socket(kind)
+    def __init__(self, kind: int, queue: int, context: zmq.Context | None = None) -> None:
+        self.socket: zmq.Socket = (context or zmq.Context.instance()).socket(kind)
         self.garbage = 0
-        """Messages with a wrong number of frames."""
+        """Messages with a wrong number of frames, or a head or extra too large."""
         _prepare(self.socket, queue)
+        self._monitor = Monitor(self.socket)
 
     def _rest(self) -> list[Body]:
         """The further frames of the message whose first was just read; at most FRAMES + 1."""
@@ -83,19 +99,44 @@ class _Socket:
         send(body, _NOW, copy=len(body) < COPY_BELOW)
 
     def close(self) -> None:
-        """Frees the socket; unsent messages are dropped (they are in the spool)."""
-        self.socket.close(0)
+        """Frees the socket; unsent messages are dropped (they are in the spool). Twice is fine."""
+        if not self.socket.closed:
+            self._monitor.close()
+            self.socket.close(0)
+
+
+def _message(peer: bytes, head: bytes, frames: Sequence[Body], user: str = "") -> Received | None:
+    """None of what is no message: the number of frames, or the size of the first two."""
+    if len(frames) != FRAMES - 1 or len(head) > MAX_HEAD or len(frames[0]) > MAX_EXTRA:
+        return None
+    return Received(peer, head, bytes(frames[0]), frames[1], user)
 
 
 class Dealer(_Socket):
     """The connecting end: `dealer.send(head, extra, body)`, `dealer.receive()`; never blocks."""
 
-    def __init__(self, address: str, *, insecure: bool = False, queue: int = 4096) -> None:
+    def __init__(
+        self,
+        address: str,
+        *,
+        insecure: bool = False,
+        queue: int = 4096,
+        keys: ClientKeys | None = None,
+    ) -> None:
         """Connects (whether anyone listens yet or not); WireError on an address not allowed."""
-        where = parse_address(address, insecure=insecure)
-        if warning := insecure_warning(where):
+        where = parse_address(address, insecure=insecure, keyed=keys is not None)
+        if warning := insecure_warning(where, keyed=keys is not None):
             print(warning, file=sys.stderr, flush=True)
         super().__init__(zmq.DEALER, queue)
+        self.trouble = Trouble(where.text)
+        """Why there is no connection; as new as the last `receive` that gave None."""
+        if keys is not None:
+            own, server = keys.own.key, keys.server
+            self.socket.setsockopt(zmq.CURVE_SERVERKEY, server.public.encode())
+            self.socket.setsockopt(zmq.CURVE_PUBLICKEY, own.public.encode())
+            self.socket.setsockopt(zmq.CURVE_SECRETKEY, keys.own.secret)
+            self.trouble.key = f"key '{own.name}' ({own.public})"
+            self.trouble.server = f"the secret of server key '{server.name}' ({server.public})"
         self.socket.connect(where.text)
 
     def send(self, head: bytes, extra: bytes = b"", body: Body = b"") -> bool:
@@ -112,27 +153,54 @@ class Dealer(_Socket):
             try:
                 head = self.socket.recv(_NOW)
             except zmq.Again:
+                for event in self._monitor.events():
+                    self.trouble.take(event)
                 return None
-            frames = self._rest()
-            if len(frames) == FRAMES - 1:
-                return Received(b"", head, bytes(frames[0]), frames[1])
+            if (message := _message(b"", head, self._rest())) is not None:
+                return message
             self.garbage += 1
 
 
 class Router(_Socket):
     """The bound end: `router.receive()` gives messages with the peer to `send` answers to."""
 
-    def __init__(self, address: str, *, insecure: bool = False, queue: int = 4096) -> None:
-        """Binds; InUseError if another process holds the address, never stealing it."""
-        where = parse_address(address, insecure=insecure)
+    def __init__(
+        self,
+        address: str,
+        *,
+        insecure: bool = False,
+        queue: int = 4096,
+        keys: KeyFolder | None = None,
+    ) -> None:
+        """Binds; InUseError if another process holds the address, never stealing it.
+
+        With `keys`: the folder's server key is this end's, and its public keys are who may connect.
+        """
+        where = parse_address(address, insecure=insecure, keyed=keys is not None)
+        own = keys.own(Role.SERVER) if keys is not None else None
+        self.allow = AllowList(keys) if keys is not None else None
+        """Who may connect; None without keys."""
+        self.denied = 0
+        """Connections that were refused."""
+        self._complaints: deque[str] = deque(maxlen=16)
+        self._said: dict[str, float] = {}
         self._lock: FileLock | None = None
         if where.path is not None:
             private_directory(where.path.parent)
             lock = where.path.with_name(where.path.name + ".lock")
             self._lock = FileLock(lock, f"address {address}")
-        if warning := insecure_warning(where):
+        if warning := insecure_warning(where, keyed=keys is not None):
             print(warning, file=sys.stderr, flush=True)
-        super().__init__(zmq.ROUTER, queue)
+        # A ZAP handler serves a whole context: a keyed end has one of its own.
+        self._context = zmq.Context() if self.allow is not None else None
+        super().__init__(zmq.ROUTER, queue, self._context)
+        self._zap: ZapHandler | None = None
+        if self._context is not None and self.allow is not None and own is not None:
+            self._zap = ZapHandler(self._context, self.allow)
+            self.socket.setsockopt(zmq.ZAP_DOMAIN, DOMAIN)
+            self.socket.setsockopt(zmq.CURVE_SERVER, 1)
+            self.socket.setsockopt(zmq.CURVE_PUBLICKEY, own.key.public.encode())
+            self.socket.setsockopt(zmq.CURVE_SECRETKEY, own.secret)
         try:
             self.socket.bind(where.text)
         except zmq.ZMQError as error:
@@ -159,21 +227,72 @@ class Router(_Socket):
     def receive(self) -> Received | None:
         """The next message, or None."""
         while True:
+            user = ""
             try:
-                peer = self.socket.recv(_NOW)
+                if self._zap is None:
+                    peer = self.socket.recv(_NOW)
+                else:
+                    frame = self.socket.recv(_NOW, copy=False)
+                    peer, user = frame.bytes, str(frame.get("User-Id"))
             except zmq.Again:
+                self.tend()
                 return None
             if not self.socket.getsockopt(zmq.RCVMORE):
                 self.garbage += 1
                 continue
             head = self.socket.recv(_NOW)
-            frames = self._rest()
-            if len(frames) == FRAMES - 1:
-                return Received(peer, head, bytes(frames[0]), frames[1])
+            if (message := _message(peer, head, self._rest(), user)) is not None:
+                return message
             self.garbage += 1
+
+    def tend(self) -> bool:
+        """Answers who may connect and hears who could not; True if the allow-list has changed.
+
+        Called by `receive` when nothing is there; in a loop that may be busy, once a turn.
+        """
+        changed = None
+        if self._zap is not None and self.allow is not None:
+            changed = self.allow.look()
+            denied = self._zap.tend()
+            self.denied += len(denied)
+            for line in [*(changed or []), *denied]:
+                self._complain(line)
+        for event in self._monitor.events():
+            if line := complaint(event, keyed=self._zap is not None):
+                self.denied += 1
+                self._complain(line)
+        return changed is not None
+
+    def complaints(self) -> list[str]:
+        """What `tend` found and nobody has been told yet; the same again after REPEAT_S only."""
+        found = list(self._complaints)
+        self._complaints.clear()
+        return found
+
+    def _complain(self, line: str) -> None:
+        now = time.monotonic()
+        if now - self._said.get(line, -REPEAT_S) < REPEAT_S:
+            return
+        if len(self._said) > 256:  # as many keys as a stranger likes to make
+            self._said.clear()
+        self._said[line] = now
+        self._complaints.append(line)
+
+    def key_of(self, user: str) -> Key | None:
+        """The key of a message's sender, if it may be here now; None without keys."""
+        return None if self.allow is None else self.allow.find(user)
+
+    @property
+    def pollable(self) -> list[zmq.Socket]:
+        """What wakes its loop."""
+        return [self.socket] if self._zap is None else [self.socket, self._zap.socket]
 
     def close(self) -> None:
         super().close()
+        if self._zap is not None:
+            self._zap.close()
+        if self._context is not None:
+            self._context.term()
         if self._lock is not None:
             self._lock.release()
 
@@ -184,7 +303,8 @@ class Waiter:
     def __init__(self, sockets: Sequence[Dealer | Router], descriptors: Sequence[int] = ()) -> None:
         self._poller = zmq.Poller()
         for socket in sockets:
-            self._poller.register(socket.socket, zmq.POLLIN)
+            for one in socket.pollable if isinstance(socket, Router) else [socket.socket]:
+                self._poller.register(one, zmq.POLLIN)
         for descriptor in descriptors:
             self._poller.register(descriptor, zmq.POLLIN)
 

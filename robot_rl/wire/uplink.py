@@ -8,6 +8,7 @@ to send again, so nothing needs a second way to be repaired.
 from __future__ import annotations
 
 import secrets
+import sys
 import time
 from collections import deque
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from dataclasses import dataclass, field
 from robot_rl.errors import HandshakeError, PoisonedDataError, WireError
 from robot_rl.specs import EnvSpec
 from robot_rl.wire import protocol as p
+from robot_rl.wire.keys import ClientKeys
 from robot_rl.wire.mailbox import LinkStatus, MailboxWriter
 from robot_rl.wire.sockets import Dealer, Received, Waiter
 from robot_rl.wire.spool import Spool
@@ -26,6 +28,10 @@ HELLO_S = 0.25
 BEAT_S = 0.2
 STALL_S = 3.0
 """Without an answer or progress: a new connection and handshake."""
+SILENT_S = 0.8
+"""Without a connection: said why, as far as that is known."""
+ENDED = 3
+"""A keyed peer that ends so many handshakes before the first that succeeds is not ours."""
 FETCH_S = 1.0
 """Without a piece of weights: asked for again."""
 
@@ -42,6 +48,7 @@ class Uplink:
     """Sent and not yet acknowledged, at most."""
     window_chunks: int = 1024
     insecure: bool = False
+    keys: ClientKeys | None = None
     life: Life | None = None
     """The life that is being sent, or waits for the answer to its Hello."""
     welcomed: bool = False
@@ -61,6 +68,9 @@ class Uplink:
     _fetch_at: float = 0.0
     _assembly: Assembly = field(default_factory=Assembly)
     _latest: tuple[Life, int] | None = None
+    _known: bool = False
+    """This ingest has welcomed this side before."""
+    _said: str = ""
     _sender: int = field(default_factory=lambda: secrets.randbits(63))
 
     def __post_init__(self) -> None:
@@ -92,10 +102,12 @@ class Uplink:
             self._handle(message, now)
         stalled = now - max(self._heard_at, self._progress_at if self._flight else 0.0) > STALL_S
         if stalled:
-            self.mailbox.say(LinkStatus.DISCONNECTED, f"no answer from {self.address}")
+            text = self._said or f"no answer from {self.address}"
+            self.mailbox.say(LinkStatus.DISCONNECTED, text)
             self._dealer.close()
             self._connect()
         if not self.welcomed:
+            self._watch(now)
             self._greet(now)
             return busy
         if now - self._beat_at > BEAT_S:
@@ -105,8 +117,28 @@ class Uplink:
     def close(self) -> None:
         self._dealer.close()
 
+    def _watch(self, now: float) -> None:
+        """Says why there is no connection; HandshakeError when the other side will never have us.
+
+        A handshake that is ended without a word comes from another server's key, but from a tunnel
+        to a learner that is away as well: final only at the start, where somebody looks.
+        """
+        trouble = self._dealer.trouble
+        stranger = self.keys is not None and not self._known and trouble.closed >= ENDED
+        if trouble.final or stranger:
+            self.mailbox.say(LinkStatus.REFUSED, trouble.text)
+            raise HandshakeError(trouble.text)
+        if trouble.open or now - self._heard_at < SILENT_S:
+            return
+        silent = "takes the connection and says nothing" if trouble.connected else "is not there"
+        text = trouble.text or f"{self.address} {silent}"
+        if text != self._said:
+            self._said = text
+            self.mailbox.say(LinkStatus.DISCONNECTED, text)
+            print(f"WARN {self.actor}: {text}; trying on", file=sys.stderr, flush=True)
+
     def _connect(self) -> None:
-        self._dealer = Dealer(self.address, insecure=self.insecure)
+        self._dealer = Dealer(self.address, insecure=self.insecure, keys=self.keys)
         self._waiter = Waiter([self._dealer])
         self._heard_at = self._progress_at = time.monotonic()
         self._restart()
@@ -172,8 +204,9 @@ class Uplink:
     def _welcome(self, news: p.News, now: float) -> None:
         if self.welcomed or self.life is None or news.epoch != self.life.epoch:
             return  # the answer to a Hello that was sent twice
-        self.welcomed = True
+        self.welcomed = self._known = True
         self._progress_at = now
+        self._said = ""
         self.spool.acknowledge(news.epoch, news.next_sequence)
         while (chunk := self.spool.peek()) is not None:
             if chunk.life.epoch != news.epoch or chunk.next_sequence > news.next_sequence:
