@@ -5,6 +5,11 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+import msgspec
+
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises on bytes that are no JSON, no msgpack, or not of the type asked for."""
+
 
 class RobotRLError(Exception):
     """Base of every error a user can cause; the command line prints it as one line, exit code 2."""

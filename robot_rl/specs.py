@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass, field, fields
 
 import msgspec
@@ -12,6 +13,11 @@ from robot_rl.errors import PoisonedDataError, SpecError
 from robot_rl.types import Array, Observation
 
 DTYPES = ("float32", "float64", "uint8", "int32", "int64", "bool")
+MAX_JSON = 1 << 19
+"""Bytes of a specification that is read."""
+MAX_RECORD = 64 << 20
+"""Bytes of one record, counted generously: 8 a number."""
+MAX_ARRAYS, MAX_AXES = 256, 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +36,8 @@ class ArraySpec:
             raise SpecError(f"{self.name}: dtype '{self.dtype}' is not one of {', '.join(DTYPES)}")
         if any(n <= 0 for n in self.shape):
             raise SpecError(f"{self.name}: shape {self.shape} has an empty axis")
+        if not self.low <= self.high:
+            raise SpecError(f"{self.name}: bounds {self.low} … {self.high}; valid: low <= high")
 
     @property
     def is_image(self) -> bool:
@@ -89,14 +97,18 @@ class EnvSpec:
 
     @classmethod
     def from_json(cls, data: bytes) -> EnvSpec:
-        """Reads `to_json`; raises SpecError on anything else."""
+        """Reads `to_json`; raises SpecError on anything else and what `check_storable` refuses."""
+        if len(data) > MAX_JSON:
+            raise SpecError(f"a specification of {len(data)} bytes; at most {MAX_JSON}")
         try:
             raw = msgspec.json.decode(data)
             raw["observation"] = [_with_bounds(array) for array in raw["observation"]]
             raw["action"] = _with_bounds(raw["action"])
-            return msgspec.convert(raw, cls)
+            spec = msgspec.convert(raw, cls)
         except (msgspec.MsgspecError, KeyError, TypeError, ValueError, RecursionError) as error:
             raise SpecError(f"not an environment specification: {error}") from error
+        check_storable(spec)
+        return spec
 
     def sha256(self) -> str:
         """Hex digest of the canonical JSON; the handshake compares it."""
@@ -110,6 +122,25 @@ class EnvSpec:
             if mine != theirs:
                 lines.append(f"{item.name}: {mine} != {theirs}")
         return lines
+
+
+def check_storable(spec: EnvSpec) -> None:
+    """Raises SpecError on a spec whose records cannot be, before anything is allocated for them."""
+    if len(spec.action.shape) != 1 or not 0 <= spec.command_dim <= MAX_RECORD:
+        raise SpecError(
+            f"action shape {list(spec.action.shape)}, command_dim {spec.command_dim}; "
+            "valid: one axis, and 0 or more"
+        )
+    axes = max(len(array.shape) for array in spec.observation)
+    if len(spec.observation) > MAX_ARRAYS or axes > MAX_AXES:
+        raise SpecError(
+            f"{len(spec.observation)} arrays of up to {axes} axes; "
+            f"at most {MAX_ARRAYS} of {MAX_AXES}"
+        )
+    arrays = [spec.action, spec.action, spec.action, *spec.observation]
+    size = 8 * (spec.command_dim + sum(math.prod(array.shape) for array in arrays))
+    if size > MAX_RECORD:
+        raise SpecError(f"records of about {size} bytes; at most {MAX_RECORD}")
 
 
 def _jsonable(spec: EnvSpec) -> dict[str, object]:

@@ -6,15 +6,17 @@ of `upper` records if its own position is below `upper`, exactly like a record.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
 import numpy as np
 
-from robot_rl.errors import DataError, PoisonedDataError
+from robot_rl.errors import UNREADABLE, DataError, PoisonedDataError
 from robot_rl.types import Array
+
+MAX_REWARD = float(np.finfo(np.float32).max)
+"""Beyond it a reward would become infinite in its record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +60,8 @@ def check(amendment: Amendment) -> None:
         raise DataError(f"{where} changes nothing: give success, reward or terminated")
     if amendment.success not in (None, -1, 0, 1):
         raise DataError(f"{where}: success {amendment.success}; valid: -1, 0, 1")
-    if amendment.reward is not None and not math.isfinite(amendment.reward):
-        raise PoisonedDataError(f"{where}: reward {amendment.reward}; valid: finite")
+    if amendment.reward is not None and not abs(amendment.reward) <= MAX_REWARD:
+        raise PoisonedDataError(f"{where}: reward {amendment.reward}; valid: finite in float32")
     first, last = amendment.first_step, amendment.last_step
     if amendment.action == "trim" and first is None and last is None:
         raise DataError(f"{where} changes nothing: give first_step or last_step")
@@ -77,7 +79,7 @@ def decode(payload: bytes | memoryview) -> Amendment:
     """Reads `encode`; raises DataError on anything else."""
     try:
         amendment = msgspec.msgpack.decode(payload, type=Amendment)
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise DataError(f"not an amendment: {error}") from error
     check(amendment)
     return amendment

@@ -19,8 +19,12 @@ from robot_rl.wire.record import record_dtype
 
 RAW_BIT = np.uint32(1 << 31)
 PNG_LEVEL = 1
+MAX_DECODED = 1 << 30
+"""Bytes of a chunk's decoded records: as many as an unencoded chunk may have."""
 PNG_START = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
-"""What every PNG begins with; its width and height follow."""
+"""What every PNG begins with; width, height, depth and colour type follow."""
+COLOUR_TYPES = {1: 0, 3: 2, 4: 6}
+"""A PNG's, by channels."""
 
 
 def image_fields(spec: EnvSpec) -> list[str]:
@@ -84,6 +88,9 @@ def _split(view: memoryview, count: int, spec: EnvSpec) -> tuple[Array, Array, i
         raise DataError(f"an encoded chunk of {len(view)} bytes; {count} records need {start}")
     lean = np.frombuffer(view[:table], dtype)
     sizes = np.frombuffer(view[table:start], "<u4").reshape(count, images)
+    decoded = count * record_dtype(spec).itemsize
+    if decoded > MAX_DECODED:
+        raise DataError(f"an encoded chunk of {decoded} decoded bytes; at most {MAX_DECODED}")
     total = start + int((sizes & ~RAW_BIT).sum(dtype=np.int64))
     if total != len(view):
         raise DataError(f"an encoded chunk of {len(view)} bytes; its image table says {total}")
@@ -108,9 +115,7 @@ def _decode_image(blob: memoryview, raw: bool, out: Array) -> None:
         return
     import cv2
 
-    height, width = out.shape[:2]
-    if bytes(blob[:24]) != PNG_START + struct.pack(">II", width, height):
-        # looked at before decoding, so that a few bytes cannot ask for gigabytes
+    if not _is_plain_png(blob, out.shape):
         raise DataError(f"an image of the chunk is not a PNG of shape {list(out.shape)}")
     try:
         image = cv2.imdecode(np.frombuffer(blob, np.uint8), cv2.IMREAD_UNCHANGED)
@@ -119,3 +124,22 @@ def _decode_image(blob: memoryview, raw: bool, out: Array) -> None:
     if image is None or image.size != out.size or image.dtype != np.uint8:
         raise DataError(f"an image of the chunk is not a PNG of shape {list(out.shape)}")
     out[:] = image.reshape(out.shape)
+
+
+def _is_plain_png(blob: memoryview, shape: tuple[int, ...]) -> bool:
+    """A PNG as `_encode_image` makes them: this shape, 8 bits, parts that end where the blob does.
+
+    Looked at before decoding: the decoder allocates what a length field asks for, up to 2 GiB.
+    """
+    height, width, channels = shape
+    kind = COLOUR_TYPES.get(channels, -1) & 0xFF
+    start = PNG_START + struct.pack(">IIBBBBB", width, height, 8, kind, 0, 0, 0)
+    if bytes(blob[: len(start)]) != start:
+        return False
+    place, name = len(start) + 4, b""
+    while place + 12 <= len(blob) and name != b"IEND":
+        size, name = struct.unpack_from(">I4s", blob, place)
+        if name not in (b"IDAT", b"IEND"):
+            return False
+        place += 12 + size
+    return name == b"IEND" and place == len(blob)

@@ -180,7 +180,10 @@ class LogReader:
     def _bytes(self, offset: int, size: int) -> memoryview | None:
         start = offset - self._block_start
         if start < 0 or start + size > len(self._block):
-            wanted = max(size, BLOCK_BYTES)
+            there = os.fstat(self._handle).st_size - offset
+            if size > there:  # before anything is allocated for what a header claims
+                return None
+            wanted = min(max(size, BLOCK_BYTES), there)
             self._block = memoryview(os.pread(self._handle, wanted, offset))
             self._block_start, start = offset, 0
             if size > len(self._block):

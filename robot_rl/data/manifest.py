@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from robot_rl.errors import DataError, SpecError, suggest
+from robot_rl.errors import UNREADABLE, DataError, SpecError, suggest
 from robot_rl.specs import EnvSpec
 from robot_rl.wire.record import record_dtype
 
@@ -76,7 +76,7 @@ def read_manifest(path: Path) -> Manifest:
         raise DataError(f"{path}: no {FILE}: not a dataset, or one whose creation was cut short")
     try:
         raw = msgspec.json.decode(file.read_bytes(), type=dict[str, Any])
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise DataError(f"{file}: {error}") from error
     if raw.get("format") != FORMAT:
         raise DataError(f"{file}: format '{raw.get('format')}'; valid: '{FORMAT}'")

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from robot_rl.errors import DataError
+from robot_rl.errors import UNREADABLE, DataError
 from robot_rl.report.records import (
     ActorRecord,
     EpisodeRecord,
@@ -258,7 +258,7 @@ class MetricsTail:
             return None
         try:
             return self._decoder.decode(line)
-        except msgspec.MsgspecError:
+        except UNREADABLE:
             self.unreadable += 1
             return None
 

@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError  # type: ignore[import-untyped]
 
-from robot_rl.errors import DataError
+from robot_rl.errors import UNREADABLE, DataError
 from robot_rl.report.metrics import RunMetrics, read_metrics
 from robot_rl.report.records import ActorRecord, EpisodeRecord, EvalRecord, LearnerRecord
 from robot_rl.types import Array
@@ -172,7 +172,7 @@ def _number(value: Any) -> int:
 def _machine(path: Path) -> dict[str, str]:
     try:
         raw = msgspec.json.decode(path.read_bytes())
-    except (OSError, msgspec.MsgspecError):
+    except (OSError, *UNREADABLE):
         return {}
     if not isinstance(raw, dict):
         return {}

@@ -17,10 +17,10 @@ from typing import Any
 
 import msgspec
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 
-from robot_rl.errors import CheckpointError
+from robot_rl.errors import UNREADABLE, CheckpointError
+from robot_rl.runtime.tensors import read_tensors
 from robot_rl.types import Array
 
 FORMAT = 2
@@ -95,11 +95,12 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Array], CheckpointState]:
                 raise CheckpointError(
                     f"{path}/{name}: torn or changed (its SHA-256 does not match {SUMS})"
                 )
-        return load_file(path / ARRAYS), msgspec.json.decode(text, type=_Stored).state()
+        state = msgspec.json.decode(text, type=_Stored).state()
+        return read_tensors(path / ARRAYS)[0], state
     except FileNotFoundError as error:
         missing = Path(str(error.filename)).name
         raise CheckpointError(f"{path}: no whole checkpoint ({missing} is missing)") from error
-    except (msgspec.MsgspecError, SafetensorError, OSError, ValueError) as error:
+    except (OSError, ValueError, *UNREADABLE) as error:
         raise CheckpointError(f"{path}: {error}") from error
 
 

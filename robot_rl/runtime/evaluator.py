@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -9,15 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import safe_open
 
 from robot_rl.errors import CheckpointError
 from robot_rl.interfaces import Policy
 from robot_rl.report.metrics import MetricsWriter
 from robot_rl.report.records import EvalRecord
+from robot_rl.runtime.tensors import read_tensors
 from robot_rl.types import Array
 
 POLL_S = 0.2
+VERSION = re.compile(r"[0-9]{1,18}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,21 +82,18 @@ def load_policy(path: Path) -> tuple[dict[str, Array], int, str]:
         raise CheckpointError(
             f"{path}: no policy snapshot; valid: <run>/policies/step-*.safetensors"
         )
-    try:
-        with safe_open(path, framework="numpy") as file:
-            meta = file.metadata() or {}
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (OSError, ValueError, RuntimeError) as error:
-        raise CheckpointError(f"{path}: {error}") from error
-    if "version" not in meta:
-        raise CheckpointError(f"{path}: no policy snapshot (metadata has no version)")
-    return weights, int(meta["version"]), meta.get("agent", "")
+    weights, meta = read_tensors(path)
+    version = meta.get("version", "")
+    if not VERSION.fullmatch(version):
+        raise CheckpointError(f"{path}: no policy snapshot (its metadata has no version number)")
+    return weights, int(version), meta.get("agent", "")
 
 
 def snapshots(run_dir: Path) -> list[tuple[int, Path]]:
     """(environment steps, path) of every policy snapshot, oldest first."""
     paths = sorted((run_dir / "policies").glob("step-*.safetensors"))
-    return [(int(path.stem.partition("-")[2]), path) for path in paths]
+    found = [(path.stem.partition("-")[2], path) for path in paths]
+    return [(int(steps), path) for steps, path in found if VERSION.fullmatch(steps)]
 
 
 def pending(

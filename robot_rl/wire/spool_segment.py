@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 from crc32c import crc32c
 
-from robot_rl.errors import DataError
+from robot_rl.errors import UNREADABLE, DataError
 from robot_rl.wire.chunk import HEADER_BYTES, check_payload, parse_header
 
 _HEAD = struct.Struct("<8sII")
@@ -63,7 +63,9 @@ class Segment:
         """The chunk at `offset`; raises DataError where there is none. The payload is unchecked."""
         packed = os.pread(self.descriptor, HEADER_BYTES, offset)
         header = parse_header(packed)
-        payload = os.pread(self.descriptor, header.payload_bytes, offset + HEADER_BYTES)
+        start = offset + HEADER_BYTES
+        there = max(0, os.fstat(self.descriptor).st_size - start)
+        payload = os.pread(self.descriptor, min(header.payload_bytes, there), start)
         return Spooled(self.life, packed, payload, header.first_sequence + header.count)
 
 
@@ -120,7 +122,12 @@ def _read_life(descriptor: int) -> tuple[Life | None, int]:
     if len(head) < _HEAD.size:
         return None, 0
     magic, size, crc = _HEAD.unpack(head)
-    text = os.pread(descriptor, min(size, MAX_LIFE_BYTES), _HEAD.size)
-    if magic != _MAGIC or len(text) != size or crc32c(text) != crc:
+    if magic != _MAGIC or size > min(MAX_LIFE_BYTES, os.fstat(descriptor).st_size):
         return None, 0
-    return msgspec.msgpack.decode(text, type=Life), _HEAD.size + size
+    text = os.pread(descriptor, size, _HEAD.size)
+    if len(text) != size or crc32c(text) != crc:
+        return None, 0
+    try:
+        return msgspec.msgpack.decode(text, type=Life), _HEAD.size + size
+    except UNREADABLE:
+        return None, 0
