@@ -83,6 +83,8 @@ class Trouble:
     """Handshakes in a row that the other side ended without a word."""
     connected: bool = False
     """Something accepted the connection."""
+    stranger: bool = False
+    """It uses keys, but not the one known here."""
     open: bool = False
     """Hands were shaken, once."""
 
@@ -91,7 +93,8 @@ class Trouble:
         if event.kind == zmq.EVENT_CONNECTED:
             self.connected = True
         elif event.kind == zmq.EVENT_HANDSHAKE_SUCCEEDED:
-            self.text, self.final, self.closed, self.open = "", False, 0, True
+            self.text, self.final, self.stranger = "", False, False
+            self.closed, self.open = 0, True
         elif event.kind == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
             self.final = event.value == 400
             self.text = (
@@ -99,22 +102,38 @@ class Trouble:
                 "host, `robot-rl keys list` shows what may connect"
             )
         elif event.mismatch:
-            self.final = True
-            self.text = f"{self.address} " + (
-                "uses no keys, and this side does; valid: wire.keys on both sides"
-                if self.key
-                else "needs a key, and this side has none; valid: wire.keys=default with a key "
-                "that is listed there (robot-rl keys --help)"
-            )
+            self._mismatch()
         elif event.kind == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL:
             self.text = f"{self.address} broke the handshake (code {event.value:#x})"
         else:
             self.closed += 1
+            if self.stranger:
+                return
             self.text = f"{self.address} closed the connection during the handshake: " + (
                 f"it does not hold {self.server}, or nobody serves there"
                 if self.key
                 else "nobody serves there, or it needs a key (wire.keys)"
             )
+
+    def learn(self, security: str) -> None:
+        """What the other side offers (see probe.py), after it closed a connection without a word.
+
+        Both use keys: then it could not read what was encrypted for the server key known here.
+        """
+        if security == ("NULL" if self.key else "CURVE"):
+            self._mismatch()
+        elif self.key and security == "CURVE":
+            self.stranger = True
+            self.text = f"{self.address} does not hold {self.server}: another server, or a new key"
+
+    def _mismatch(self) -> None:
+        self.final = True
+        self.text = f"{self.address} " + (
+            "uses no keys, and this side does; valid: wire.keys on both sides"
+            if self.key
+            else "needs a key, and this side has none; valid: wire.keys=default with a key that "
+            "is listed there (robot-rl keys --help)"
+        )
 
 
 def complaint(event: Event, *, keyed: bool) -> str:

@@ -31,7 +31,6 @@ class OperatorLink:
         self.address = address
         self._dealer = Dealer(address, insecure=insecure, keys=keys)
         self._waiter = Waiter([self._dealer])
-        self._keyed = keys is not None
 
     def stats(self, timeout_s: float = ANSWER_S) -> p.Stats:
         """The run as ingest sees it; HandshakeError if this key may not, WireError if silent."""
@@ -55,8 +54,8 @@ class OperatorLink:
         while time.monotonic() < end:
             message = self._dealer.receive()
             if message is None:
-                trouble = self._dealer.trouble
-                if trouble.final or (self._keyed and trouble.closed >= 3):
+                trouble = self._dealer.look()
+                if trouble.final or trouble.stranger:
                     raise HandshakeError(trouble.text)
                 self._waiter.wait(POLL_MS)
                 continue

@@ -30,8 +30,6 @@ STALL_S = 3.0
 """Without an answer or progress: a new connection and handshake."""
 SILENT_S = 0.8
 """Without a connection: said why, as far as that is known."""
-ENDED = 3
-"""A keyed peer that ends so many handshakes before the first that succeeds is not ours."""
 FETCH_S = 1.0
 """Without a piece of weights: asked for again."""
 
@@ -120,12 +118,11 @@ class Uplink:
     def _watch(self, now: float) -> None:
         """Says why there is no connection; HandshakeError when the other side will never have us.
 
-        A handshake that is ended without a word comes from another server's key, but from a tunnel
-        to a learner that is away as well: final only at the start, where somebody looks.
+        Another server's key is final only at the start, where somebody looks: later the learner may
+        be on its way back.
         """
-        trouble = self._dealer.trouble
-        stranger = self.keys is not None and not self._known and trouble.closed >= ENDED
-        if trouble.final or stranger:
+        trouble = self._dealer.look()
+        if trouble.final or (trouble.stranger and not self._known):
             self.mailbox.say(LinkStatus.REFUSED, trouble.text)
             raise HandshakeError(trouble.text)
         if trouble.open or now - self._heard_at < SILENT_S:

@@ -6,6 +6,7 @@ machine that does other things), and no message of a stranger's in the log or th
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -15,13 +16,16 @@ import numpy as np
 import pytest
 import zmq
 
+from robot_rl.errors import HandshakeError
 from robot_rl.testing.check_wire import Recorder, require_equal
 from robot_rl.testing.wire_harness import WireHarness, random_observation, wait_for, write_episode
 from robot_rl.wire import protocol as p
 from robot_rl.wire.chunk import ChunkKind, make_header, pack_header
-from robot_rl.wire.keys import KeyFolder, Role
+from robot_rl.wire.keys import ClientKeys, KeyFolder, Role
 from robot_rl.wire.mailbox import LinkStatus
+from robot_rl.wire.operator_link import OperatorLink
 from robot_rl.wire.record import new_record, record_dtype, write_start
+from robot_rl.wire.sockets import Dealer
 
 NAMED_S = 3.0
 """1 s is the aim; a slow machine gets more before a test fails."""
@@ -142,7 +146,7 @@ def test_another_servers_key(wire: WireHarness, hosts: Hosts) -> None:
     denied(
         wire,
         robot,
-        "it does not hold the secret of server key 'learner'",
+        "does not hold the secret of server key 'learner'",
         "the peer expects another server key than this one",
     )
 
@@ -208,3 +212,267 @@ def test_raw_clients_get_no_message_in_and_none_out(wire: WireHarness, hosts: Ho
     link = wire.link("a", 1)
     write_episode(link, wire.spec, np.random.default_rng(0), 50)
     assert len(wire.wait_logged("a", 1, 51)) == 51, "the server still serves"
+
+
+def test_revoking_ends_a_running_session_and_only_that(wire: WireHarness, hosts: Hosts) -> None:
+    robots = {name: hosts.client(name, Role.ACTOR) for name in ("a", "b")}
+    serve(wire, hosts.learner)
+    processes = {n: wire.start_io(n, keys=str(f.path)) for n, f in robots.items()}
+    links = {name: wire.link(name, 1) for name in robots}
+    rng = np.random.default_rng(0)
+    for name, link in links.items():
+        write_episode(link, wire.spec, rng, 20)
+        wire.wait_logged(name, 1, 21)
+    hosts.learner.revoke("a")
+    start = time.monotonic()
+    wait_for("the session to end", lambda: links["a"].status is LinkStatus.REFUSED, NAMED_S)
+    assert "key 'a' is revoked since" in links["a"].refusal()
+    named(wire, "ingest", "session of actor 'a' ended: key 'a' is revoked", start)
+    assert processes["a"].wait(20) == 2
+    for link in links.values():
+        write_episode(link, wire.spec, rng, 20)
+    assert len(wire.wait_logged("b", 1, 42)) == 42
+    again = wire.start_io("a", keys=str(robots["a"].path))
+    assert again.wait(20) == 2, "refused from then on"
+    assert len(wire.logged("a", 1)) == 21
+    connected = {a.actor: a.connected for a in wire.learner().wait_connected(20).actors}
+    assert connected == {"a": False, "b": True}
+
+
+def test_a_key_that_is_listed_later_needs_no_restart(wire: WireHarness, hosts: Hosts) -> None:
+    robot = hosts.client("arm", Role.ACTOR, listed=False)
+    serve(wire, hosts.learner)
+    carry(robot, hosts.learner, "arm")
+    time.sleep(0.5)
+    wire.start_io("a", keys=str(robot.path))
+    link = wire.link("a", 1)
+    write_episode(link, wire.spec, np.random.default_rng(0), 20)
+    assert len(wire.wait_logged("a", 1, 21)) == 21
+
+
+def test_damage_to_the_key_folder_lets_nobody_new_in(wire: WireHarness, hosts: Hosts) -> None:
+    """A damaged file: its key alone. A folder that others may enter: nobody."""
+    robots = {name: hosts.client(name, Role.ACTOR) for name in ("a", "b")}
+    serve(wire, hosts.learner)
+    wire.start_io("b", keys=str(robots["b"].path))
+    link = wire.link("b", 1)
+    wait_for("the connection", lambda: link.status is LinkStatus.CONNECTED)
+    (hosts.learner.path / "a.key").write_text("{")
+    wait_for("the complaint", lambda: "a.key is no key file" in wire.output("ingest"), NAMED_S)
+    assert wire.start_io("a", keys=str(robots["a"].path)).wait(20) == 2
+    assert link.status is LinkStatus.CONNECTED
+    hosts.learner.path.chmod(0o755)
+    wait_for("the end", lambda: link.status is LinkStatus.REFUSED, NAMED_S)
+    assert "nobody may connect" in wire.output("ingest")
+    assert "mode 0700" in wire.output("ingest")
+
+
+def test_ingest_and_io_refuse_keys_that_others_can_read(wire: WireHarness, hosts: Hosts) -> None:
+    robot = hosts.client("arm", Role.ACTOR)
+    for folder, name in ((hosts.learner, "learner"), (robot, "arm")):
+        (folder.path / f"{name}.secret").chmod(0o644)
+    first = wire.start_ingest(wait=False, keys=str(hosts.learner.path))
+    assert (first.wait(20), wire.start_io("a", keys=str(robot.path)).wait(20)) == (2, 2)
+    assert "learner.secret must be a file" in wire.output("ingest")
+    assert "arm.secret must be a file" in wire.output("io-a")
+    assert not wire.log_dir.exists(), "nothing was made"
+
+
+def test_no_secret_on_a_command_line_in_the_environment_or_printed(
+    wire: WireHarness, hosts: Hosts
+) -> None:
+    robot = hosts.client("arm", Role.ACTOR)
+    processes = [serve(wire, hosts.learner), wire.start_io("a", keys=str(robot.path))]
+    link = wire.link("a", 1)
+    wait_for("the connection", lambda: link.status is LinkStatus.CONNECTED)
+    secrets = [hosts.learner.pair("learner").secret, robot.pair("arm").secret]
+    for process in processes:
+        for name in ("cmdline", "environ"):
+            text = Path(f"/proc/{process.pid}/{name}").read_bytes()
+            assert text
+            assert not any(secret in text for secret in secrets)
+    printed = (wire.output("ingest") + wire.output("io-a")).encode()
+    assert not any(secret in printed for secret in secrets)
+
+
+def test_with_keys_other_hosts_are_allowed_without_insecure(tmp_path: Path, hosts: Hosts) -> None:
+    robot = hosts.client("arm", Role.ACTOR)
+    with WireHarness(tmp_path) as wire:
+        wire.addresses = ("tcp://0.0.0.0:*", wire.addresses[1])
+        serve(wire, hosts.learner)
+        wire.addresses = (wire.addresses[0].replace("0.0.0.0", "127.0.0.1"), wire.addresses[1])
+        wire.start_io("a", keys=str(robot.path))
+        link = wire.link("a", 1)
+        wait_for("the connection", lambda: link.status is LinkStatus.CONNECTED)
+        assert "WARNING" not in wire.output("ingest")
+
+
+def exchange(peer: Dealer, message: list[bytes]) -> p.Message:
+    """Sends, and waits for the first answer."""
+    peer.send(*message)
+    answers: list[p.Message] = []
+
+    def answered() -> bool:
+        if (found := peer.receive()) is not None:
+            answers.append(p.decode(found.head))
+        return bool(answers)
+
+    wait_for("an answer", answered)
+    return answers[0]
+
+
+SENT = {
+    "Hello": lambda wire: raw_messages(wire)[0],
+    "Data": lambda wire: raw_messages(wire)[1],
+    "Beat": lambda wire: [p.encode(p.Beat("a", 1, 0, 0, 0, 0))],
+    "Get": lambda wire: [p.encode(p.Get(0, -1))],
+    "Steer": lambda wire: [p.encode(p.Steer(p.ControlKind.STOP))],
+    "Ask": lambda wire: [p.encode(p.Ask(999, 0))],
+    "Grant": lambda wire: [p.encode(p.Grant(1 << 40))],
+    "Part": lambda wire: [p.encode(p.Part(1, 0, 4, 0, p.Table(["w"], [[1]]))), b"", bytes(4)],
+    "News": lambda wire: [p.encode(p.News("a", 1, 0, 9, 9, 9, p.Control(), 0))],
+}
+
+
+@pytest.mark.parametrize("role", [Role.ACTOR, Role.OPERATOR, Role.VIEWER])
+def test_each_role_sends_what_it_may_and_nothing_else(
+    role: Role, tmp_path: Path, hosts: Hosts
+) -> None:
+    valid = {kind.__name__ for kind in p.PERMITS[role]}
+    assert valid <= set(SENT)
+    with WireHarness(tmp_path, granted=5) as wire:
+        keys = hosts.client("one", role).client(role)
+        serve(wire, hosts.learner)
+        peer = Dealer(wire.addresses[0], keys=keys)
+        refused = 0
+        for name in sorted(set(SENT) - valid):
+            answer = exchange(peer, SENT[name](wire))
+            assert isinstance(answer, p.Refusal), name
+            assert not answer.retry
+            assert f"role '{role}' (key 'one') may not send {name}" in answer.reason
+            assert f"valid: {', '.join(kind.__name__ for kind in p.PERMITS[role])}" in answer.reason
+            refused += 1
+        stats = wire.learner().wait_connected(20)
+        assert stats.refused == refused
+        assert (stats.records, stats.granted, stats.weights_version, stats.actors) == (0, 5, 0, [])
+        assert stats.control.number == 0
+        for name in sorted(valid - {"Steer", "Get"}, key=list(SENT).index):
+            if name == "Data":
+                peer.send(*SENT[name](wire))
+                assert len(wire.wait_logged("a", 1, 1)) == 1
+            else:
+                answer = exchange(peer, SENT[name](wire))
+                assert not isinstance(answer, p.Refusal), name
+        assert wire.learner().wait_connected(20).updates == 0, "a console's Ask is no heartbeat"
+        peer.close()
+
+
+def test_an_operator_steers_and_a_viewer_looks(wire: WireHarness, hosts: Hosts) -> None:
+    robot = hosts.client("arm", Role.ACTOR)
+    operator = hosts.client("desk", Role.OPERATOR).client(Role.OPERATOR)
+    viewer = hosts.client("wall", Role.VIEWER).client(Role.VIEWER)
+    serve(wire, hosts.learner)
+    wire.start_io("a", keys=str(robot.path))
+    link = wire.link("a", 1)
+    write_episode(link, wire.spec, np.random.default_rng(0), 20)
+    wire.wait_logged("a", 1, 21)
+    address = wire.addresses[0]
+    with OperatorLink(address, keys=operator) as desk, OperatorLink(address, keys=viewer) as wall:
+        assert wall.stats().steps == 20
+        assert desk.steer(p.ControlKind.PAUSE).control == p.Control(1, p.ControlKind.PAUSE)
+        wait_for("the command", lambda: link.control().kind is p.ControlKind.PAUSE)
+        with pytest.raises(HandshakeError, match=r"role 'viewer' \(key 'wall'\).*valid: Ask"):
+            wall.steer(p.ControlKind.RUN)
+        assert wall.stats().control.kind is p.ControlKind.PAUSE
+        hosts.learner.revoke("desk")
+        wait_for("the list", lambda: revoked(desk), NAMED_S)
+        assert wall.stats().steps == 20
+
+
+def revoked(link: OperatorLink) -> bool:
+    try:
+        link.stats()
+    except HandshakeError as error:
+        return "key 'desk' is revoked" in str(error)
+    return False
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_an_operator_that_may_not_connect_is_told(
+    wire: WireHarness, hosts: Hosts, listed: bool
+) -> None:
+    keys = hosts.client("desk", Role.OPERATOR, listed=listed).client(Role.OPERATOR)
+    serve(wire, hosts.learner if not listed else None)
+    why = "uses no keys" if listed else "refused key 'desk'"
+    start = time.monotonic()
+    with (
+        OperatorLink(wire.addresses[0], keys=keys) as link,
+        pytest.raises(HandshakeError, match=why),
+    ):
+        link.stats()
+    assert time.monotonic() - start < NAMED_S
+
+
+def test_without_keys_nobody_steers_at_the_actors_address(wire: WireHarness) -> None:
+    serve(wire, None)
+    with (
+        OperatorLink(wire.addresses[0]) as link,
+        pytest.raises(HandshakeError, match=r"an address without keys.*may not send Steer"),
+    ):
+        link.steer(p.ControlKind.STOP)
+    assert wire.learner().wait_connected(20).control.number == 0
+
+
+def test_a_routing_id_left_by_an_actor_gives_its_finder_nothing(
+    tmp_path: Path, hosts: Hosts
+) -> None:
+    """A viewer chooses the routing id of an actor that has gone, and goes on in its session."""
+    actor = hosts.client("arm", Role.ACTOR).client(Role.ACTOR)
+    viewer = hosts.client("wall", Role.VIEWER).client(Role.VIEWER)
+    with WireHarness(tmp_path) as wire, zmq.Context() as context:
+        serve(wire, hosts.learner)
+        hello, data = raw_messages(wire)
+        first = raw_keyed(context, wire.addresses[0], actor)
+        first.send_multipart(hello)
+        assert isinstance(p.decode(first.recv_multipart()[0]), p.Welcome)
+        first.close(0)
+        time.sleep(0.3)
+        second = raw_keyed(context, wire.addresses[0], viewer)
+        second.send_multipart(data)
+        answer = p.decode(second.recv_multipart()[0])
+        assert isinstance(answer, p.Refusal)
+        assert "role 'viewer'" in answer.reason
+        second.close(0)
+        assert wire.learner().wait_connected(20).records == 0
+
+
+def raw_keyed(context: zmq.Context, address: str, keys: ClientKeys) -> zmq.Socket:
+    socket: zmq.Socket = context.socket(zmq.DEALER)
+    socket.setsockopt(zmq.RCVTIMEO, 10_000)
+    socket.setsockopt(zmq.ROUTING_ID, b"same")
+    socket.setsockopt(zmq.CURVE_SERVERKEY, keys.server.public.encode())
+    socket.setsockopt(zmq.CURVE_PUBLICKEY, keys.own.key.public.encode())
+    socket.setsockopt(zmq.CURVE_SECRETKEY, keys.own.secret)
+    socket.connect(address)
+    return socket
+
+
+@pytest.mark.parametrize("listens", [True, False])
+def test_silence_is_said_within_a_second_and_waited_out(
+    tmp_path: Path, hosts: Hosts, listens: bool
+) -> None:
+    """Something that takes the connection and says nothing, or nothing at all."""
+    robot = hosts.client("arm", Role.ACTOR)
+    with WireHarness(tmp_path) as wire, socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        if listens:
+            silent.listen()
+        wire.addresses = (f"tcp://127.0.0.1:{silent.getsockname()[1]}", wire.addresses[1])
+        process = wire.start_io("a", keys=str(robot.path))
+        link = wire.link("a", 1)
+        why = "takes the connection and says nothing" if listens else "is not there"
+        wait_for("the reason", lambda: why in wire.output("io-a"), 2 * NAMED_S)
+        assert link.status is LinkStatus.DISCONNECTED
+        assert process.poll() is None, "a learner may come later"
+        write_episode(link, wire.spec, np.random.default_rng(0), 20)
+        assert wire.output("io-a").count("WARN") == 1
