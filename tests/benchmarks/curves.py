@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import subprocess
 import sys
 import time
@@ -45,7 +44,8 @@ def train(name: str, task: str, seed: int, steps: int, overrides: list[str]) -> 
         file.write(f"{time.monotonic() - started:.1f}\n")
     for part in KEPT:
         (kept / part).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(folder / part, kept / part)
+        text = (folder / part).read_text()
+        (kept / part).write_text(text.replace(f"{Path.cwd()}/", ""))
     return kept
 
 
