@@ -19,8 +19,10 @@ import msgspec
 import numpy as np
 from fault_recorder import Notebook, What
 
+from robot_rl.errors import RobotFault
 from robot_rl.specs import EnvSpec
 from robot_rl.testing.wire_harness import random_observation, random_transition, small_spec
+from robot_rl.types import Transition
 from robot_rl.wire.actor_link import ActorLink
 from robot_rl.wire.parent import die_with_parent
 
@@ -45,8 +47,20 @@ class ActorConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Waits for credit between steps."""
     distinct: int = 64
     """Different transitions, taken in turns; sequence and stamps make each record its own."""
+    poison_every: int = 0
+    """A NaN or infinity in each so-manieth step, in observation, action, proposal and reward in
+    turns; none where 0."""
+    fail_at: int = 0
+    """The driver raises at this step."""
     late: str = ""
     """A file for the lateness of each period, int64 ns."""
+
+
+def all_finite(record: memoryview) -> bool:
+    """Whether the floats that must be finite are: 60 reward, 64 action and proposed, then, behind
+    the human's action (NaN with hands off), the rest; small_spec's layout in docs/data.md."""
+    floats = np.frombuffer(record, "<f4", offset=60)
+    return bool(np.isfinite(floats[:15]).all() and np.isfinite(floats[22:]).all())
 
 
 class Noted:
@@ -61,6 +75,8 @@ class Noted:
     def __call__(self, record: memoryview) -> bool:
         sequence = struct.unpack_from("<Q", record, 8)[0]
         self._book.note(What.INTENT, self._epoch, sequence, zlib.crc32(record))
+        if not all_finite(record):
+            self._book.note(What.POISON, self._epoch, sequence)
         done: bool = self._write(record)
         if done:
             self._book.note(What.WRITTEN, self._epoch, sequence)
@@ -73,6 +89,21 @@ class Noted:
         if tail > self._committed:
             self._committed = tail
             self._book.note(What.COMMITTED, self._epoch, tail)
+
+
+def poisoned(transition: Transition, number: int) -> Transition:
+    """With a NaN or an infinity in one of four places."""
+    bad = (np.nan, np.inf, -np.inf)[number % 3]
+    place = number % 4
+    if place == 0:
+        return replace(transition, reward=float(bad))
+    if place == 1:
+        return replace(transition, action=np.full_like(transition.action, bad))
+    if place == 2:
+        return replace(transition, proposed=np.full_like(transition.proposed, bad))
+    obs = {name: array.copy() for name, array in transition.next_obs.items()}
+    obs["state"][-1] = bad
+    return replace(transition, next_obs=obs)
 
 
 def run(config: ActorConfig, stop: threading.Event) -> None:
@@ -102,16 +133,19 @@ def run(config: ActorConfig, stop: threading.Event) -> None:
             link.start(obs, done // config.episode, 0, 1)
         number = done % config.episode + 1
         link.newest()
-        link.step(
-            replace(
-                pool[done % config.distinct],
-                step=number,
-                episode=done // config.episode,
-                stamp_ns=done,
-                truncated=number == config.episode,
-            )
+        transition = replace(
+            pool[done % config.distinct],
+            step=number,
+            episode=done // config.episode,
+            stamp_ns=done,
+            truncated=number == config.episode,
         )
+        if config.poison_every and done % config.poison_every == config.poison_every - 1:
+            transition = poisoned(transition, done // config.poison_every)
         done += 1
+        if done == config.fail_at:
+            raise RobotFault("the driver lost its robot")
+        link.step(transition)
         due += period
         wait = due - time.monotonic_ns()
         if late is not None:

@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 from fault_guards import disable
+from fault_mangle import mangle
 from fault_points import arm, observe_acknowledgements, observe_steps, observe_syncs
 
 
@@ -29,6 +30,8 @@ def main(words: list[str]) -> int:
         observe_syncs(Path(folder))
     for name in options.get("without", ()):
         disable(name)
+    if bad := options.get("mangle"):
+        mangle(**bad)
     if kill := options.get("kill"):
         arm(kill, int(options.get("nth", 1)))
     return int(importlib.import_module(module).main(arguments))

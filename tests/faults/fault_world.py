@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 from fault_actor import ActorConfig
-from fault_recorder import Broken, Note, Verdict, What, judge, notes
+from fault_recorder import Broken, Note, Verdict, What, judge, notes, read_log
 
 from robot_rl.errors import WireError
 from robot_rl.testing.wire_harness import WireHarness, wait_for
@@ -41,6 +41,11 @@ class World(WireHarness):
     """For the next process only: kill, nth."""
     epochs: int = 0
     environment: dict[str, str] = field(default_factory=dict)
+    mounts: list[Path] = field(default_factory=list)
+    judged: Verdict | None = None
+    """Where a row has judged by itself."""
+    host_died: bool = False
+    """Then committed is not enough, only acknowledged counts."""
 
     def start(self, command: list[str], name: str) -> subprocess.Popen[bytes]:
         """As WireHarness, through fault_child where the command runs a module."""
@@ -149,10 +154,7 @@ class World(WireHarness):
 
     def finish(self, timeout_s: float = 15.0, **options: Any) -> Verdict:
         """Ends the actor, lets everything drain (restarting what is dead), and judges."""
-        actor = self.sides.get("actor")
-        if actor is not None and actor.poll() is None:
-            actor.terminate()
-            actor.wait(10)
+        self.finish_actor()
         for side in ("ingest", "io"):
             if side not in self.sides or self.sides[side].poll() is not None:
                 self.start_side(side)
@@ -165,11 +167,44 @@ class World(WireHarness):
                 return verdict
             time.sleep(0.2)
 
+    def finish_actor(self) -> None:
+        """Ends the actor; it writes no more."""
+        actor = self.sides.get("actor")
+        if actor is not None and actor.poll() is None:
+            actor.terminate()
+            actor.wait(10)
+
+    def forget_unsynced(self, folder: Path) -> None:
+        """Cuts each file to where its last sync was, as a power failure may."""
+        self.host_died = True
+        synced: dict[int, int] = {}
+        for note in notes(self.book("syncs")):
+            if note.what is What.SYNCED:
+                synced[note.epoch] = max(note.sequence, synced.get(note.epoch, 0))
+        for path in [*folder.glob("*.segment"), *folder.glob("*.spool")]:
+            facts = path.stat()
+            os.truncate(path, min(facts.st_size, synced.get(facts.st_ino, 0)))
+
+    def require_lost_only_after(self, moment: float) -> None:
+        """Broken where a record written before `moment` (monotonic s) is not in the log."""
+        logged = {(row.epoch, row.sequence) for row in read_log(self.log_dir)}
+        for note in notes(self.book("actor")):
+            missing = (note.epoch, note.sequence) not in logged
+            if note.what is What.WRITTEN and missing and note.at_ns < moment * 1e9:
+                age = moment - note.at_ns / 1e9
+                raise Broken(f"sequence {note.sequence} is lost, {age:.3f} s older than allowed")
+
     def judge(self, **options: Any) -> Verdict:
         """What the recorder says now."""
         return judge(self.log_dir, ACTOR, [self.book("actor"), self.book("io")], **options)
 
+    def close(self) -> None:
+        super().close()
+        for folder in self.mounts:
+            subprocess.run(["umount", "-l", str(folder)], check=False)
+
     def __post_init__(self) -> None:
+        self.folder.mkdir(exist_ok=True)
         super().__post_init__()
         self.granted = UNLIMITED
 
