@@ -99,10 +99,7 @@ class Session:
         return runtime, address
 
     def _runtime(self) -> Path:
-        """A short private directory of this run's own, in memory."""
-        path = self.folder.path.resolve()
-        name = f"{path.name[:24]}-{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
-        return runtime_directory(name)
+        return runtime_of(self.folder)
 
     def _start_learner(self, runtime: Path, address: str) -> Child:
         """Ingest first, then learner and evaluator; gives the learner."""
@@ -235,6 +232,13 @@ class Session:
         page = write_report(self.folder.path)
         self._say(f"report: {page}")
         return {"report": str(page), "video": None if video is None else str(video)}
+
+
+def runtime_of(folder: RunDir) -> Path:
+    """A short private directory of a run's own, in memory; the same for every process."""
+    path = folder.path.resolve()
+    name = f"{path.name[:24]}-{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+    return runtime_directory(name)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

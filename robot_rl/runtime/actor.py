@@ -19,8 +19,10 @@ from robot_rl.report.metrics import MetricsWriter
 from robot_rl.report.records import ActorRecord, EpisodeRecord
 from robot_rl.types import Action, Array, LimitStage, Observation, Source, Transition
 from robot_rl.wire.actor_link import ActorLink
+from robot_rl.wire.protocol import ControlKind
 
 CREDIT_POLL_S = 0.0005
+PAUSE_POLL_S = 0.02
 REPORT_S = 2.0
 RESET_SEEDS = 2**31
 STAGES = ("reset", "policy", "environment", "record", "wait")
@@ -75,12 +77,18 @@ class Actor:
         self._rng = np.random.default_rng([self.seed, self.epoch % RESET_SEEDS])
 
     def run(self, stopping: Callable[[], bool]) -> None:
-        """Episodes until `stopping()`; an interrupted episode ends where it stands."""
+        """Episodes until `stopping()` or the operator's stop; the running one ends as it is."""
         self._reported = time.monotonic()
-        while not stopping():
-            if not self._credit(stopping, 2 if self.wait == "step" else self.episode_records):
+
+        def ending() -> bool:
+            return stopping() or self.link.control().kind is ControlKind.STOP
+
+        while not ending():
+            if not self._paused(ending):
                 return
-            self.episode(stopping)
+            if not self._credit(ending, 2 if self.wait == "step" else self.episode_records):
+                return
+            self.episode(ending)
 
     def episode(self, stopping: Callable[[], bool]) -> None:
         """One episode: reset, then steps until it ends or `stopping()`."""
@@ -190,6 +198,19 @@ class Actor:
                 return False
             time.sleep(CREDIT_POLL_S)
         self.seconds["wait"] += time.perf_counter() - begin
+        return True
+
+    def _paused(self, stopping: Callable[[], bool]) -> bool:
+        """Waits between episodes while the operator's command is to pause; False to end."""
+        if self.link.control().kind is not ControlKind.PAUSE:
+            return True
+        self.metrics.event(f"{self.actor} holds: paused by an operator", self.total_steps)
+        while self.link.control().kind is ControlKind.PAUSE:
+            if stopping():
+                return False
+            self._refresh()
+            time.sleep(PAUSE_POLL_S)
+        self.metrics.event(f"{self.actor} goes on", self.total_steps)
         return True
 
     def _held(self, records: int) -> bool:

@@ -1,0 +1,106 @@
+"""Look at a run from anywhere, and command its actors.
+
+  robot-rl watch runs/mine                                  a run on this machine
+  robot-rl watch tcp://gpu-host:5601 --keys                 with a viewer's or an operator's key
+  robot-rl watch tcp://gpu-host:5601 --keys --pause         actors hold after the running episode
+  robot-rl watch tcp://gpu-host:5601 --keys --run           and go on
+  robot-rl watch tcp://gpu-host:5601 --keys --stop          actors end after the running step
+
+A command holds until the next one, for actors that come later too. It is no emergency stop: that
+one is at the robot. Keys: robot-rl keys --help.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from robot_rl.commands.common import emit, wire_of
+from robot_rl.commands.session import runtime_of
+from robot_rl.errors import ConfigError, WireError
+from robot_rl.runtime.rundir import RunDir
+from robot_rl.wire.keys import ClientKeys, KeyFolder, Role, key_folder
+from robot_rl.wire.operator_link import OperatorLink
+from robot_rl.wire.protocol import ControlKind, Stats
+
+FOLLOW_S = 1.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("target", help="a run's folder here, or the address that its actors use")
+    command = parser.add_mutually_exclusive_group()
+    for kind, text in (
+        (ControlKind.PAUSE, "hold after the running episode"),
+        (ControlKind.RUN, "go on"),
+        (ControlKind.STOP, "end after the running step"),
+    ):
+        command.add_argument(
+            f"--{kind.name.lower()}", dest="kind", action="store_const", const=kind, help=text
+        )
+    parser.add_argument("--follow", action="store_true", help="again each second, until Ctrl-C")
+    parser.add_argument(
+        "--keys", nargs="?", const="default", metavar="FOLDER", help="as wire.keys (default)"
+    )
+    parser.add_argument("--as", dest="name", default="", metavar="NAME", help="which key of mine")
+    parser.add_argument("--insecure", action="store_true", help="another host's, without keys")
+
+
+def run(options: argparse.Namespace) -> int:
+    address, setting = where(options.target)
+    setting = options.keys or setting
+    keys = None if setting is None else keys_of(setting, options.name, options.kind)
+    if keys is None and options.name:
+        raise ConfigError(f"--as {options.name} without --keys")
+    with OperatorLink(address, keys=keys, insecure=options.insecure) as link:
+        stats = link.stats() if options.kind is None else link.steer(options.kind)
+        show(stats, options.json)
+        while options.follow:
+            time.sleep(FOLLOW_S)
+            show(link.stats(), options.json)
+    return 0
+
+
+def where(target: str) -> tuple[str, str | None]:
+    """Address and key folder of a run here; an address is itself."""
+    if "://" in target:
+        return target, None
+    folder = RunDir(Path(target))
+    wire = wire_of(folder.config())
+    return wire.address or f"ipc://{runtime_of(folder)}/actors", wire.keys
+
+
+def keys_of(setting: str, name: str, kind: ControlKind | None) -> ClientKeys:
+    """The named key; else the only viewer's, or the only operator's where that is needed."""
+    folder = KeyFolder(key_folder(setting))
+    if name:
+        return folder.client(folder.read(name).role, name)
+    try:
+        return folder.client(Role.OPERATOR)
+    except WireError:
+        if kind is not None:
+            raise
+        return folder.client(Role.VIEWER)
+
+
+def show(stats: Stats, as_json: bool) -> None:
+    """One line for the run, one for each actor."""
+    if as_json:
+        document: dict[str, Any] = msgspec.to_builtins(stats)
+        emit(document | {"control": stats.control.kind.name.lower()})
+        return
+    learner = "never heard" if stats.learner_age_ms < 0 else f"heard {stats.learner_age_ms} ms ago"
+    print(
+        f"{stats.steps} of {stats.granted} steps, {stats.updates} updates, weights "
+        f"{stats.weights_version}, learner {learner}; command {stats.control.kind.name.lower()}; "
+        f"denied {stats.denied}, refused {stats.refused}, quarantined {stats.quarantined}"
+    )
+    for actor in stats.actors:
+        state = f"heard {actor.heard_ms} ms ago" if actor.connected else "not connected"
+        print(
+            f"  {actor.actor:<20} {actor.steps} steps, weights {actor.used_version}, {state}, "
+            f"ring {actor.ring_depth}, spool {actor.spool_bytes >> 10} KiB"
+        )
