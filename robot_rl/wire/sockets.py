@@ -32,8 +32,9 @@ from robot_rl.wire.zap import DOMAIN, AllowList, ZapHandler
 FRAMES = 3
 COPY_BELOW = 16_384
 """Bytes under which copying a frame costs less than sharing it."""
-HANDSHAKE_MS = 5_000
-"""A connection that has not shaken hands by then is closed."""
+HANDSHAKE_MS = 2_000
+"""A connection that has not shaken hands by then is closed: a stranger's bytes lie in memory so
+long, at most, so what strangers can make this end hold is their bandwidth times this."""
 REPEAT_S = 5.0
 """The same complaint again, at the earliest."""
 _NOW = int(zmq.NOBLOCK)

@@ -481,3 +481,71 @@ def test_silence_is_said_within_a_second_and_waited_out(
         assert process.poll() is None, "a learner may come later"
         write_episode(link, wire.spec, np.random.default_rng(0), 20)
         assert wire.output("io-a").count("WARN") == 1
+
+
+def greeting(mechanism: bytes) -> bytes:
+    """ZMTP 3.0's first 64 bytes of a client (RFC 23)."""
+    return b"\xff" + bytes(8) + b"\x7f\x03\x00" + mechanism.ljust(20, b"\0") + bytes(32)
+
+
+def resident_mb(process: subprocess.Popen[bytes]) -> float:
+    pages = int(Path(f"/proc/{process.pid}/statm").read_text().split()[1])
+    return pages * 4096 / 1e6
+
+
+def strangers_bytes(address: str, first: bytes, then: bytes, count: int) -> int:
+    """Sends `first` and then `count` times `then`, as far as it is taken; gives what was."""
+    host, _, port = address.removeprefix("tcp://").rpartition(":")
+    sent = 0
+    with socket.create_connection((host, int(port)), 5) as peer:
+        peer.sendall(first)
+        peer.recv(64)
+        try:
+            for _ in range(count):
+                peer.sendall(then)
+                sent += len(then)
+        except OSError:
+            return sent
+        peer.settimeout(10)
+        try:
+            while peer.recv(4096):
+                pass
+        except ConnectionError:
+            pass
+    return sent
+
+
+def test_a_strangers_bytes_are_held_for_two_seconds_at_most(tmp_path: Path, hosts: Hosts) -> None:
+    """Before a key is proven one frame is all there is room for, and soon not even that."""
+    with WireHarness(tmp_path) as wire:
+        wire.addresses = ("tcp://127.0.0.1:*", wire.addresses[1])
+        process = serve(wire, hosts.learner)
+        before = resident_mb(process)
+        endless = b"\x03" + (1 << 20).to_bytes(8, "big") + bytes(1 << 20)  # "more follows", always
+        for mechanism in (b"NULL", b"PLAIN", b"XXX"):
+            assert strangers_bytes(wire.addresses[0], greeting(mechanism), endless, 200) < 50 << 20
+        assert resident_mb(process) < before + 50
+        half = b"\x06" + (60 << 20).to_bytes(8, "big")  # a command of 60 MB, which never ends
+        start = time.monotonic()
+        strangers_bytes(wire.addresses[0], greeting(b"CURVE") + half, bytes(1 << 20), 50)
+        assert time.monotonic() - start < 8, "it was closed"
+        huge = b"\x06" + (65 << 20).to_bytes(8, "big")
+        sent = strangers_bytes(wire.addresses[0], greeting(b"CURVE") + huge, bytes(1 << 20), 65)
+        assert sent < 65 << 20, "more than a frame may have"
+        wait_for("the memory back", lambda: resident_mb(process) < before + 20)
+        nothing_came_in(wire)
+
+
+@pytest.mark.parametrize("sizes", [(2 << 20, 0, 0), (10, 2000, 0), (10, 0, 0, 0), (10, 0)])
+def test_messages_out_of_shape_are_garbage(
+    wire: WireHarness, hosts: Hosts, sizes: tuple[int, ...]
+) -> None:
+    keys = hosts.client("arm", Role.ACTOR).client(Role.ACTOR)
+    serve(wire, hosts.learner)
+    with zmq.Context() as context:
+        peer = raw_keyed(context, wire.addresses[0], keys)
+        peer.send_multipart([bytes(size) for size in sizes])
+        peer.send_multipart(raw_messages(wire)[0])
+        assert isinstance(p.decode(peer.recv_multipart()[0]), p.Welcome)
+        peer.close(0)
+    assert wire.learner().wait_connected(20).garbage == 1
