@@ -90,6 +90,8 @@ def read_log(folder: Path) -> Iterator[Logged]:
                 raise Broken(f"{file.name}: no chunk at byte {at - _CHUNK.size}")
             if at + length > len(data):
                 return
+            if head[2] == RECORDS and length != count * size:
+                raise Broken(f"{file.name}: {length} bytes are not {count} records of {size}")
             if head[2] == RECORDS:
                 actor = head[3].rstrip(b"\0").decode()
                 for row in range(count):

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from fault_namespace import Namespace, no_namespaces, no_netem
 from fault_proxy import Proxy
 from fault_world import ACTOR, Broken, World, wait_for
 
@@ -101,6 +102,36 @@ def through_proxy(world: World) -> Proxy:
     world.start_side("actor")
     world.acknowledged_after(0.0, 20.0)
     return proxy
+
+
+def bad_link(trouble: list[str]) -> Callable[[World], None]:
+    """The I/O process in a network namespace of its own; its link goes down, or is as bad as
+    `trouble` (of tc netem) says."""
+
+    def inject(world: World) -> None:
+        with Namespace(f"rrl{os.getpid() % 10**6}") as space:
+            world.addresses = (f"tcp://{space.near}:*", world.addresses[1])
+            world.settings = {"ingest": {"insecure": True}, "io": {"insecure": True}}
+            world.start_side("ingest")
+            wait_for("ingest", lambda: "READY" in world.output("ingest"))
+            world.addresses = (world.output("ingest").split("READY ")[1].split()[0], "")
+            world.prefix = {"io": ["ip", "netns", "exec", space.name]}
+            world.start_side("io")
+            world.start_side("actor")
+            world.acknowledged_after(0.0, 20.0)
+            if trouble:
+                space.netem(*trouble)
+                time.sleep(4.0)
+                space.netem()
+            else:
+                space.link("down")
+                time.sleep(4.0)
+                space.link("up")
+            world.acknowledged_after(time.monotonic(), 15.0)
+            world.finish()
+            world.judged = world.judge()
+
+    return inject
 
 
 def stopped(world: World) -> None:
@@ -270,7 +301,8 @@ def power_fails(side: str) -> Callable[[World], None]:
         world.forget_unsynced(world.folder / "spool" / ACTOR)
         world.start_side("ingest")
         world.start_side("io")
-        world.acknowledged_after(died, 10.0)
+        with contextlib.suppress(Broken):  # a spool without a whole chunk says nothing
+            world.acknowledged_after(died, 4.0)
         time.sleep(0.5)
         world.require_lost_only_after(died - 0.05 - SYNC_S)
 
@@ -291,6 +323,28 @@ ROWS = [
     Row("garbage frames", mangled("garbage"), "garbage_is_counted", slow=True),
     Row("bits flipped in the stream", flipped_bits, "checksums_on_the_wire"),
     Row("partition, delay, cut connections", partitioned, "deduplication", slow=True),
+    Row(
+        "link down in a network namespace",
+        bad_link([]),
+        "deduplication",
+        needs=no_namespaces,
+        slow=True,
+    ),
+    *(
+        Row(
+            f"network with {' '.join(trouble)}",
+            bad_link(trouble),
+            "deduplication",
+            needs=no_netem,
+            slow=True,
+        )
+        for trouble in (
+            ["loss", "1%"],
+            ["loss", "30%"],
+            ["delay", "100ms", "50ms"],
+            ["delay", "20ms", "reorder", "25%"],
+        )
+    ),
     Row("stopped and continued", stopped, "deduplication", slow=True),
     Row(
         "NaN and infinity in records",

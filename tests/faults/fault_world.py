@@ -41,6 +41,8 @@ class World(WireHarness):
     """For the next process only: kill, nth."""
     epochs: int = 0
     environment: dict[str, str] = field(default_factory=dict)
+    prefix: dict[str, list[str]] = field(default_factory=dict)
+    """By side: a command that runs its command."""
     mounts: list[Path] = field(default_factory=list)
     judged: Verdict | None = None
     """Where a row has judged by itself."""
@@ -60,6 +62,7 @@ class World(WireHarness):
             at = command.index("-m")
             words = command[at + 1 :]
             command = [*command[:at], str(CHILD), *words, "--", json.dumps(options)]
+        command = self.prefix.get(name.partition("-")[0], []) + command
         before = {name: os.environ.get(name) for name in self.environment}
         os.environ.update(self.environment)
         try:
@@ -152,18 +155,24 @@ class World(WireHarness):
         began = [self.start_side(side) for side in sides]
         return self.acknowledged_after(began[0])
 
-    def finish(self, timeout_s: float = 15.0, **options: Any) -> Verdict:
-        """Ends the actor, lets everything drain (restarting what is dead), and judges."""
+    def finish(self, timeout_s: float = 20.0, still_s: float = 5.0) -> Verdict:
+        """Ends the actor, lets everything drain (restarting what is dead), and judges.
+
+        Over when all is there, or when nothing has come for `still_s` since the first record.
+        """
         self.finish_actor()
         for side in ("ingest", "io"):
             if side not in self.sides or self.sides[side].poll() is not None:
                 self.start_side(side)
-        end = time.monotonic() + timeout_s
+        end, moved, logged = time.monotonic() + timeout_s, time.monotonic(), 0
         while True:
-            verdict = self.judge(**options)
+            verdict = self.judge()
             if verdict.written and not verdict.lost and not list(self.runtime.glob("*.ring")):
                 return verdict
-            if time.monotonic() > end:
+            now = time.monotonic()
+            if verdict.logged > logged:
+                moved, logged = now, verdict.logged
+            if now > end or (logged and now - moved > still_s):
                 return verdict
             time.sleep(0.2)
 
@@ -194,9 +203,9 @@ class World(WireHarness):
                 age = moment - note.at_ns / 1e9
                 raise Broken(f"sequence {note.sequence} is lost, {age:.3f} s older than allowed")
 
-    def judge(self, **options: Any) -> Verdict:
+    def judge(self) -> Verdict:
         """What the recorder says now."""
-        return judge(self.log_dir, ACTOR, [self.book("actor"), self.book("io")], **options)
+        return judge(self.log_dir, ACTOR, [self.book("actor"), self.book("io")])
 
     def close(self) -> None:
         super().close()

@@ -47,7 +47,7 @@ def test_random_kills_twin(tmp_path: Path, side: str) -> None:
     with World(tmp_path, without=(TWINS[side],)) as world:
         kill_again_and_again(world, side, 5, seed=1)
         with pytest.raises(Broken, match="not in the log"):
-            world.finish(timeout_s=1.0).require()
+            world.finish(still_s=1.5).require()
 
 
 def kill_at_each(world: World, side: str, points: list[str]) -> None:
@@ -81,7 +81,7 @@ def test_kills_at_named_points_twin(tmp_path: Path, point: str) -> None:
     with World(tmp_path, without=(NAMED_TWINS[point],)) as world:
         kill_at_each(world, side, [name])
         with pytest.raises(Broken):
-            world.finish(timeout_s=1.0).require()
+            world.finish(still_s=1.5).require()
 
 
 def dead_actor_and_io(world: World) -> None:
@@ -93,7 +93,7 @@ def dead_actor_and_io(world: World) -> None:
     world.start_side("actor")
     world.wait_up(2)
     world.restart("io")
-    world.finish(timeout_s=4.0).require()
+    world.finish(timeout_s=8.0, still_s=2.0).require()
 
 
 def test_a_dead_actors_ring_is_drained(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ PARAMETERS = [
 ]
 
 
-def run(row: Row, folder: Path, *without: str, patience_s: float) -> None:
+def run(row: Row, folder: Path, *without: str, still_s: float) -> None:
     """Raises Broken where the row's own assertions or invariant I1 do not hold."""
     if why := row.needs():
         pytest.skip(why)
@@ -23,7 +23,7 @@ def run(row: Row, folder: Path, *without: str, patience_s: float) -> None:
             row.inject(world)
         except Unable as error:
             pytest.skip(str(error))
-        verdict = world.judged or world.finish(timeout_s=patience_s)
+        verdict = world.judged or world.finish(still_s=still_s)
         verdict.require(all_written=not world.host_died)
         if verdict.logged < 10:
             raise Broken(f"only {verdict.logged} records came in at all")
@@ -31,11 +31,11 @@ def run(row: Row, folder: Path, *without: str, patience_s: float) -> None:
 
 @pytest.mark.parametrize("row", PARAMETERS)
 def test_row(tmp_path: Path, row: Row) -> None:
-    run(row, tmp_path, patience_s=15.0)
+    run(row, tmp_path, still_s=5.0)
 
 
 @pytest.mark.parametrize("row", PARAMETERS)
 def test_row_twin(tmp_path: Path, row: Row) -> None:
     with pytest.raises(Broken) as found:
-        run(row, tmp_path, row.guard, patience_s=1.5)
+        run(row, tmp_path, row.guard, still_s=1.5)
     print(found.value)
