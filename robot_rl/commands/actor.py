@@ -1,7 +1,7 @@
 """An actor's side alone: the control loop and its I/O process, on the robot's machine.
 
   robot-rl actor wire=tcp                                   (a learner on this machine)
-  robot-rl actor wire.address=tcp://gpu-host:5601 wire.insecure=true --id arm-left
+  robot-rl actor wire.address=tcp://gpu-host:5601 wire.keys=default --id arm-left
   robot-rl actor wire=tcp teleop=keyboard                   (hands on, in a terminal)
 
 Robot, task and camera must be those of the learner's run: the handshake compares everything.
@@ -35,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
     if cfg.wire.address is None:
         raise ConfigError(
             "where is the learner? valid: wire=tcp (tcp://127.0.0.1:5601), or "
-            "wire.address=tcp://host:port wire.insecure=true"
+            "wire.address=tcp://host:port wire.keys=default"
         )
     folder = RunDir(Path(settings.run or f"runs/{options.id}-{time.strftime('%Y%m%d-%H%M%S')}"))
     spec = specification(cfg)

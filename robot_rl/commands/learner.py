@@ -4,8 +4,8 @@
   robot-rl actor wire=tcp                       (elsewhere on this machine)
 
 No environment is built and no robot is needed: the specification is the first actor's. Across two
-hosts: wire.address=tcp://0.0.0.0:5601 wire.insecure=true here, the host's name there (until keys
-exist: only on a network that nobody else is in).
+hosts: wire.address=tcp://0.0.0.0:5601 wire.keys=default here, the host's name there; robot-rl keys
+--help says how to make the keys.
 """
 
 from __future__ import annotations
