@@ -119,12 +119,20 @@ def plain(node: DictConfig) -> dict[str, Any]:
     return typing.cast("dict[str, Any]", raw)
 
 
+def section(cfg: DictConfig, key: str) -> DictConfig:
+    """A group of settings; ConfigError where the config has none of that name."""
+    node = cfg.get(key)
+    if not isinstance(node, DictConfig):
+        raise ConfigError(f"the config has no settings '{key}': {suggest(key, map(str, cfg))}")
+    return node
+
+
 def convert(raw: Mapping[str, Any], kind: type, where: str) -> Any:
     """A mapping as a typed dataclass; ConfigError names key, type found and valid type."""
     names = set(typing.get_type_hints(kind))
     for key in raw:
-        if key not in names:
-            raise ConfigError(f"{where}: unknown key '{key}': {suggest(key, names)}")
+        if key not in names:  # a number, too, can be a key of YAML
+            raise ConfigError(f"{where}: unknown key '{key}': {suggest(str(key), names)}")
     try:
         return msgspec.convert(dict(raw), kind)
     except msgspec.ValidationError as error:

@@ -12,7 +12,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from robot_rl.config import build, config_file, load_config, plain, target_class
+from robot_rl.config import build, config_file, load_config, plain, section, target_class
 from robot_rl.errors import ConfigError, SpecError
 from robot_rl.interfaces import Policy, TeleopDevice
 from robot_rl.specs import EnvSpec
@@ -52,7 +52,7 @@ def make_agent(cfg: DictConfig, spec: EnvSpec, *, seed: int) -> Any:
 
 def agent_name(cfg: DictConfig) -> str:
     """The learner's `_target_`: what a checkpoint says it belongs to."""
-    return str(cfg.agent.learner["_target_"])
+    return str(section(section(cfg, "agent"), "learner").get("_target_"))
 
 
 def make_teleop(cfg: DictConfig, env: Any) -> TeleopDevice:

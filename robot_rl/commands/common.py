@@ -10,7 +10,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from robot_rl.config import GROUPS, config_file, convert, load_config, plain
+from robot_rl.config import GROUPS, config_file, convert, load_config, plain, section
 from robot_rl.errors import ConfigError
 from robot_rl.runtime.settings import AgentNumbers, RunSettings, WireSettings
 from robot_rl.wire.keys import KeyFolder, Role, key_folder
@@ -58,7 +58,9 @@ def settings_of(cfg: DictConfig) -> RunSettings:
 
 def wire_of(cfg: DictConfig) -> WireSettings:
     """The typed settings of the wire."""
-    settings: WireSettings = convert(plain(cfg.wire), WireSettings, config_file(cfg, "wire"))
+    settings: WireSettings = convert(
+        plain(section(cfg, "wire")), WireSettings, config_file(cfg, "wire")
+    )
     return settings
 
 
@@ -79,9 +81,11 @@ def key_setting(wire: WireSettings, *, learner: bool = False, actors: bool = Fal
 def numbers_of(cfg: DictConfig) -> AgentNumbers:
     """The agent's numbers that the runtime needs."""
     where = config_file(cfg, "agent")
-    if "replay" not in cfg.agent:
+    agent = section(cfg, "agent")
+    if "replay" not in agent:
         raise ConfigError(f"{where}: no `replay` node; see configs/agent/rlpd.yaml")
-    numbers: AgentNumbers = convert(plain(cfg.agent.replay), AgentNumbers, f"{where}: replay")
+    replay = plain(section(agent, "replay"))
+    numbers: AgentNumbers = convert(replay, AgentNumbers, f"{where}: replay")
     return numbers
 
 

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import numpy as np
 from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError  # type: ignore[import-untyped]
 
-from robot_rl.errors import UNREADABLE, DataError
+from robot_rl.errors import UNREADABLE, ConfigError, DataError
 from robot_rl.report.metrics import RunMetrics, read_metrics
 from robot_rl.report.records import ActorRecord, EpisodeRecord, EvalRecord, LearnerRecord
+from robot_rl.stored_config import read_config
 from robot_rl.types import Array
 
 
@@ -67,16 +66,11 @@ class RunData:
 def read_run(run_dir: Path) -> RunData:
     """Reads a run's folder; DataError when it is no run or its files cannot be read."""
     run_dir = Path(run_dir)
-    path = run_dir / "config.yaml"
-    if not path.is_file():
-        raise DataError(f"'{run_dir}' is no run (config.yaml is missing)")
     try:
-        text = path.read_text()
-        config: Any = OmegaConf.to_container(OmegaConf.create(text), resolve=False)
-    except (OSError, UnicodeDecodeError, YAMLError, OmegaConfBaseException) as error:
-        raise DataError(f"{path}: {error}") from error
-    if not isinstance(config, dict):
-        raise DataError(f"{path}: not a mapping")
+        cfg, text = read_config(run_dir / "config.yaml")
+    except ConfigError as error:
+        raise DataError(str(error)) from error
+    config = cast("dict[str, Any]", OmegaConf.to_container(cfg, resolve=False))
     names = _names(config)
     metrics = read_metrics(run_dir)
     metrics.learner = learner_kept(metrics.learner)

@@ -17,8 +17,9 @@ from typing import Any
 import msgspec
 from omegaconf import DictConfig, OmegaConf
 
-from robot_rl.errors import ConfigError, InUseError, SpecError
+from robot_rl.errors import InUseError, SpecError
 from robot_rl.specs import EnvSpec
+from robot_rl.stored_config import read_config, save_config
 
 PACKAGES = ("robot-rl", "torch", "mujoco", "gymnasium", "pyzmq", "numpy", "hydra-core")
 
@@ -67,17 +68,12 @@ class RunDir:
     def write_config(self, cfg: DictConfig) -> None:
         """Replaces config.yaml as a whole."""
         aside = self.path / ".config.yaml"
-        OmegaConf.save(cfg, aside)
+        save_config(cfg, aside)
         aside.rename(self.path / "config.yaml")
 
     def config(self) -> DictConfig:
         """The run's composed config; ConfigError if this is no run."""
-        path = self.path / "config.yaml"
-        if not path.exists():
-            raise ConfigError(f"'{self.path}' is no run (config.yaml is missing)")
-        cfg = OmegaConf.load(path)
-        if not isinstance(cfg, DictConfig):
-            raise ConfigError(f"{path}: not a mapping")
+        cfg, _ = read_config(self.path / "config.yaml")
         OmegaConf.set_struct(cfg, True)
         return cfg
 
