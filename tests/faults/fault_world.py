@@ -138,22 +138,25 @@ class World(WireHarness):
     def acknowledgements(self) -> list[Note]:
         return [n for n in notes(self.book("io")) if n.what is What.ACKNOWLEDGED]
 
-    def acknowledged_after(self, since: float, timeout_s: float = 10.0) -> float:
-        """Seconds from `since` (monotonic) to the first acknowledgement after it."""
+    def acknowledged_after(
+        self, since: float, timeout_s: float = 10.0, *, but: frozenset[int] = frozenset()
+    ) -> float:
+        """Seconds from `since` (monotonic) to the first acknowledgement after it, of another epoch
+        than those in `but`."""
         end = time.monotonic() + timeout_s
         while time.monotonic() < end:
-            for note in reversed(self.acknowledgements()):
-                if note.at_ns <= since * 1e9:
-                    break
-                first = min(n.at_ns for n in self.acknowledgements() if n.at_ns > since * 1e9)
-                return first / 1e9 - since
+            for note in self.acknowledgements():
+                if note.at_ns > since * 1e9 and note.epoch not in but:
+                    return note.at_ns / 1e9 - since
             time.sleep(0.01)
         raise Broken(f"no acknowledgement within {timeout_s:g} s")
 
-    def restart(self, *sides: str) -> float:
-        """Starts the sides; gives the seconds to the first acknowledgement that follows."""
-        began = [self.start_side(side) for side in sides]
-        return self.acknowledged_after(began[0])
+    def restart(self, side: str) -> float:
+        """Starts a side; gives the seconds to the first acknowledgement that follows, for an actor
+        of its new life."""
+        older = frozenset(note.epoch for note in self.acknowledgements())
+        began = self.start_side(side)
+        return self.acknowledged_after(began, but=older if side == "actor" else frozenset())
 
     def finish(self, timeout_s: float = 20.0, still_s: float = 5.0) -> Verdict:
         """Ends the actor, lets everything drain (restarting what is dead), and judges.

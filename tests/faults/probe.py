@@ -1,0 +1,160 @@
+"""A 1 kHz loop in the actor's place while learner, network and disk are in trouble.
+
+    python tests/faults/probe.py --rounds 5 --seconds 4
+    python tests/faults/probe.py --periods 10000        (policy periods, at 100 Hz, all troubles)
+
+Conditions take turns; ratios are of medians over the rounds to the bare loop of the same rounds, so
+that what else the machine does touches both. The wire is the product's, over TCP through a proxy.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import fault_rows
+from fault_proxy import Proxy
+from fault_world import World, wait_for
+
+from robot_rl.bench.companion import Companion
+from robot_rl.bench.loop import _probe, summary
+from robot_rl.bench.probe import ACTOR, ProbeConfig
+from robot_rl.runtime.rundir import cpu_model
+
+RESULTS = Path(__file__).parents[2] / "docs" / "results" / "fault_probe.json"
+CONDITIONS = ("bare", "wire", "learner", "network", "disk", "killed", "all")
+LATE_US = 5000
+
+
+@contextlib.contextmanager
+def trouble(kind: str, learner: Companion, seconds: float) -> Iterator[str]:
+    """The wire in a condition; gives the runtime directory of the probe's link."""
+    if kind == "bare":
+        yield ""
+        return
+    with tempfile.TemporaryDirectory(prefix="probe-") as name, World(Path(name)) as world:
+        fault_rows.ACTOR = ACTOR
+        proxy = start(world)
+        stop = threading.Event()
+        jobs: list[Callable[[], None]] = []
+        if kind in ("network", "all"):
+            jobs.append(lambda: shake(proxy))
+        if kind in ("disk", "all"):
+            jobs.append(lambda: grind(Path(name)))
+        if kind in ("killed", "all"):
+            jobs.append(lambda: bounce(world))
+        threads = [threading.Thread(target=repeat, args=(job, stop)) for job in jobs]
+        if kind in ("learner", "all"):
+            learner.ask(seconds=seconds + 1.0)
+        for thread in threads:
+            thread.start()
+        try:
+            yield str(world.runtime)
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
+            proxy.close()
+            if kind in ("learner", "all"):
+                learner.answer()
+
+
+def start(world: World) -> Proxy:
+    """Ingest, and the probe's I/O process behind a proxy."""
+    world.addresses = ("tcp://127.0.0.1:*", "tcp://127.0.0.1:*")
+    world.start_side("ingest")
+    wait_for("ingest", lambda: "READY" in world.output("ingest"))
+    actors, door = world.output("ingest").split("READY ")[1].split()[:2]
+    proxy = Proxy(int(actors.rpartition(":")[2]))
+    world.addresses = (f"tcp://127.0.0.1:{proxy.port}", door)
+    world.sides["io"] = world.start_io(ACTOR)
+    world.addresses = (actors, door)
+    return proxy
+
+
+def repeat(job: Callable[[], None], stop: threading.Event) -> None:
+    while not stop.wait(0.1):
+        job()
+
+
+def shake(proxy: Proxy) -> None:
+    """Delay, a stall, cut connections."""
+    proxy.delay_s = 0.02
+    time.sleep(0.3)
+    proxy.delay_s, proxy.stalled = 0.0, True
+    time.sleep(0.3)
+    proxy.stalled = False
+    proxy.cut()
+
+
+def grind(folder: Path) -> None:
+    """The disk under spool and log is kept busy with writes and syncs by another process."""
+    target = folder / "grind.bin"
+    words = ["dd", "if=/dev/zero", f"of={target}", "bs=1M", "count=32", "conv=fdatasync"]
+    subprocess.run(words, stderr=subprocess.DEVNULL, check=False)
+
+
+def bounce(world: World) -> None:
+    """Ingest dies and comes back."""
+    time.sleep(0.3)
+    world.kill("ingest")
+    world.start_side("ingest")
+    time.sleep(0.7)
+
+
+def measure(rounds: int, seconds: float) -> dict[str, Any]:
+    """Percentiles by condition and their ratios to the bare loop's."""
+    found: dict[str, list[dict[str, Any]]] = {name: [] for name in CONDITIONS}
+    with Companion("learner", [sys.executable, "-m", "robot_rl.bench.busy", "--eager"]) as learner:
+        for _ in range(rounds):
+            for name in CONDITIONS:
+                with trouble(name, learner, seconds) as runtime:
+                    config = ProbeConfig(seconds, 1000, runtime_dir=runtime)
+                    found[name].append(_probe(config))
+    return summary(found) | {"rounds": rounds, "seconds": seconds, "period_us": 1000}
+
+
+def policy_periods(periods: int) -> dict[str, Any]:
+    """So many periods at 100 Hz under everything at once, and as many of the bare loop."""
+    seconds, result = periods / 100.0, {"periods": periods, "period_us": 10_000}
+    with Companion("learner", [sys.executable, "-m", "robot_rl.bench.busy", "--eager"]) as learner:
+        for name in ("bare", "all"):
+            with trouble(name, learner, seconds) as runtime:
+                found = _probe(ProbeConfig(seconds, 10_000, runtime_dir=runtime))
+            result[name] = {key: value for key, value in found.items() if key != "records"}
+    return result
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=4.0)
+    parser.add_argument("--periods", type=int, default=0, help="policy periods instead")
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    options = parser.parse_args()
+    book: dict[str, Any] = (
+        json.loads(options.results.read_text()) if options.results.exists() else {}
+    )
+    if options.periods:
+        book["policy"] = policy_periods(options.periods)
+    else:
+        book["loop"] = measure(options.rounds, options.seconds)
+    load = [round(value, 1) for value in os.getloadavg()]
+    book |= {"date": time.strftime("%Y-%m-%d"), "cpu": cpu_model(), "load_average": load}
+    options.results.write_text(json.dumps(book, indent=1) + "\n")
+    print(json.dumps(book, indent=1))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,187 @@
+"""The soak: many transitions through sixteen torch-free senders in one process; none may be lost.
+
+    python tests/faults/soak.py --transitions 1000000
+
+Every record's CRC-32 is kept beside the wire and compared with the log read by the independent
+recorder. Memory and file handles of ingest are read from /proc, from a fifth of the way on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+import zlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from campaign import upper_bound
+from fault_recorder import read_log
+from fault_world import World, wait_for
+
+from robot_rl.runtime.rundir import cpu_model
+from robot_rl.specs import EnvSpec
+from robot_rl.wire.addresses import private_directory
+from robot_rl.wire.chunk import ChunkKind, make_header
+from robot_rl.wire.mailbox import MailboxWriter
+from robot_rl.wire.record import record_dtype
+from robot_rl.wire.spool import Spool
+from robot_rl.wire.spool_segment import Life
+from robot_rl.wire.sync import SpoolSync
+from robot_rl.wire.uplink import Uplink
+
+SENDERS, CHUNK = 16, 16
+BACKLOG = 4 << 20
+WARM = 0.2
+RESULTS = Path(__file__).parents[2] / "docs" / "results" / "fault_soak.json"
+
+
+@dataclass
+class Sender:
+    """One actor's spool and connection, with a note of all that it has committed."""
+
+    name: str
+    spec: EnvSpec
+    uplink: Uplink
+    spool: Spool
+    syncer: SpoolSync
+    wanted: int
+    crcs: list[int] = field(default_factory=list)
+
+    def turn(self, records: np.ndarray) -> bool:
+        """Commits a chunk where there is room, talks; True while there is more to do."""
+        sent = len(self.crcs)
+        if sent < self.wanted and self.uplink.flight_bytes < BACKLOG:
+            count = min(CHUNK, self.wanted - sent)
+            rows = records[:count]
+            rows["sequence"] = np.arange(sent, sent + count)
+            rows["stamp_ns"] = rows["sequence"]
+            rows["kind"] = rows["sequence"] % 50 != 0
+            payload = rows.tobytes()
+            size = rows.dtype.itemsize
+            header = make_header(
+                ChunkKind.RECORDS,
+                payload,
+                actor=self.name,
+                epoch=1,
+                first_sequence=sent,
+                count=count,
+                record_bytes=size,
+            )
+            self.spool.append(header, payload)
+            self.crcs += [zlib.crc32(payload[n * size : (n + 1) * size]) for n in range(count)]
+        self.syncer.tick(time.monotonic())
+        self.uplink.pump()
+        return len(self.crcs) < self.wanted or not self.uplink.idle
+
+    def close(self) -> None:
+        self.uplink.close()
+        self.syncer.close()
+        self.spool.close(acknowledged=True)
+
+
+def make_sender(world: World, number: int, wanted: int) -> Sender:
+    name = f"sender-{number}"
+    private_directory(world.runtime)
+    spool = Spool(world.folder / "spool" / name, 1 << 30)
+    uplink = Uplink(world.addresses[0], name, spool, MailboxWriter(world.runtime, name))
+    life = Life(name, 1, record_dtype(world.spec).itemsize, world.spec.to_json())
+    spool.begin(life)
+    uplink.attach(life, 0)
+    return Sender(name, world.spec, uplink, spool, SpoolSync(spool, 0.05), wanted)
+
+
+def process_facts(pid: int) -> tuple[float, int]:
+    """Resident memory in MB and open file handles of a process."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    kib = next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
+    return kib * 1024 / 1e6, len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def soak(folder: Path, transitions: int, report_s: float = 10.0) -> dict[str, Any]:
+    """Runs it; gives the figures."""
+    with World(folder) as world:
+        world.start_side("ingest")
+        wait_for("ingest", lambda: "READY" in world.output("ingest"))
+        pid = world.sides["ingest"].pid
+        senders = [make_sender(world, n, transitions // SENDERS) for n in range(SENDERS)]
+        records = np.zeros(CHUNK, record_dtype(world.spec))
+        records["obs.state"] = np.random.default_rng(0).standard_normal(records["obs.state"].shape)
+        samples: list[tuple[int, float, int]] = []
+        began = said = sampled = time.monotonic()
+        busy = senders
+        while busy:
+            busy = [sender for sender in busy if sender.turn(records)]
+            now = time.monotonic()
+            if now - sampled > 0.25:
+                sampled = now
+                done = sum(len(sender.crcs) for sender in senders)
+                samples.append((done, *process_facts(pid)))
+            if now - said > report_s:
+                said = now
+                print(f"{samples[-1][0]} sent, ingest {samples[-1][1]:.1f} MB", flush=True)
+        seconds = time.monotonic() - began
+        samples.append((transitions, *process_facts(pid)))
+        for sender in senders:
+            sender.close()
+        found = compare(world.log_dir, senders)
+    return found | growth(samples, transitions) | {"seconds": round(seconds, 1)}
+
+
+def compare(log: Path, senders: list[Sender]) -> dict[str, Any]:
+    """The log against what each sender noted."""
+    expected = {sender.name: sender.crcs for sender in senders}
+    seen = {name: np.zeros(len(crcs), np.uint16) for name, crcs in expected.items()}
+    different = 0
+    for row in read_log(log):
+        seen[row.actor][row.sequence] += 1
+        different += expected[row.actor][row.sequence] != row.crc
+    counts = np.concatenate(list(seen.values()))
+    return {
+        "transitions": len(counts),
+        "senders": len(senders),
+        "lost": int((counts == 0).sum()),
+        "doubled": int((counts > 1).sum()),
+        "not_byte_equal": different,
+    }
+
+
+def growth(samples: list[tuple[int, float, int]], transitions: int) -> dict[str, Any]:
+    """Ingest's memory and handles from the warm part on; the slope is a least-squares line."""
+    warm = np.array([s for s in samples if s[0] >= WARM * transitions])
+    slope = float(np.polyfit(warm[:, 0], warm[:, 1], 1)[0]) * 1e6 if len(warm) > 2 else float("nan")
+    return {
+        "ingest_MB_warm": round(float(warm[0, 1]), 2),
+        "ingest_MB_end": round(float(warm[-1, 1]), 2),
+        "ingest_MB_per_million": round(slope, 2),
+        "ingest_handles_warm": int(warm[0, 2]),
+        "ingest_handles_end": int(warm[-1, 2]),
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--transitions", type=int, default=1_000_000)
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="soak-") as folder:
+        found = soak(Path(folder), options.transitions)
+    found |= {
+        "upper_bound_95": upper_bound(found["transitions"]) if not found["lost"] else None,
+        "date": time.strftime("%Y-%m-%d"),
+        "cpu": cpu_model(),
+        "cores": os.cpu_count(),
+    }
+    options.results.parent.mkdir(parents=True, exist_ok=True)
+    options.results.write_text(json.dumps(found, indent=1) + "\n")
+    print(json.dumps(found, indent=1))
+    return int(bool(found["lost"] or found["doubled"] or found["not_byte_equal"]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
