@@ -21,17 +21,22 @@ NOT_SETTINGS = {*GROUPS, "choices"}
 def add_overrides(parser: argparse.ArgumentParser) -> None:
     """`key=value …` and `--config-dir`."""
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="Hydra overrides")
+    add_config_dir(parser)
+    parser.add_argument(
+        "--insecure",
+        action="store_true",
+        help="allow a wire.address that other hosts reach without a key (wire.insecure=true)",
+    )
+
+
+def add_config_dir(parser: argparse.ArgumentParser) -> None:
+    """`--config-dir`."""
     parser.add_argument(
         "--config-dir",
         action="append",
         default=[],
         metavar="FOLDER",
         help="a folder with your own robot/, task/, agent/ … YAML files; may be given again",
-    )
-    parser.add_argument(
-        "--insecure",
-        action="store_true",
-        help="allow a wire.address that other hosts reach without a key (wire.insecure=true)",
     )
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from robot_rl.commands.common import emit, settings_of
+from robot_rl.commands.common import add_config_dir, config_folders, emit, settings_of
+from robot_rl.commands.trust import check_targets
 from robot_rl.commands.video import record_video
 from robot_rl.errors import CheckpointError, ConfigError
 from robot_rl.factory import agent_name, check_same_spec, make_env, make_policy
@@ -27,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=None, help="first reset seed (the run's own)")
     parser.add_argument("--step", type=int, default=None, help="snapshot to use (the newest)")
     parser.add_argument("--video", type=Path, default=None, help="write an MP4 of the episodes")
+    add_config_dir(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -34,6 +36,7 @@ def run(options: argparse.Namespace) -> int:
         raise ConfigError(f"--episodes {options.episodes}; valid: 1 or more")
     folder = RunDir(options.run_dir)
     cfg = folder.config()
+    check_targets(cfg, folder.path, config_folders(options))
     settings = settings_of(cfg)
     steps, path = choose_snapshot(options.run_dir, options.step)
     weights, version, agent = load_policy(path)

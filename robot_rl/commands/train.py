@@ -26,6 +26,7 @@ from omegaconf import DictConfig, OmegaConf
 from robot_rl.commands.common import add_overrides, compose, config_folders, emit, settings_of
 from robot_rl.commands.prepare import prepare
 from robot_rl.commands.session import Session
+from robot_rl.commands.trust import check_targets
 from robot_rl.errors import ConfigError
 from robot_rl.runtime.rundir import RunDir
 
@@ -62,6 +63,7 @@ def open_run(options: argparse.Namespace) -> tuple[DictConfig, RunDir]:
         return cfg, folder
     folder = RunDir(Path(resumed[0].partition("=")[2]))
     cfg = folder.config()
+    check_targets(cfg, folder.path, config_folders(options))
     changes = [word for word in options.overrides if not word.startswith("resume=")]
     for change in changes:
         key = change.partition("=")[0]
