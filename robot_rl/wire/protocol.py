@@ -13,7 +13,7 @@ ingest -> both: Refusal
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import TypeAlias
+from typing import Annotated, TypeAlias
 
 import msgspec
 
@@ -33,6 +33,13 @@ MAX_EXTRA = 1 << 10
 """Bytes of an extra frame; a chunk's header has 92."""
 PART_BYTES = 4 << 20
 """Bytes of weights in one message."""
+Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
+"""Fits what the mailbox and the log keep it in, so that no peer can say a number that does not."""
+Sequence: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=1 << 48)]
+"""Of a record; sums of many of them still fit their fields."""
+Value: TypeAlias = Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
+"""Of a command."""
+Epoch: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class ControlKind(IntEnum):
@@ -50,9 +57,9 @@ class ControlKind(IntEnum):
 class Control(msgspec.Struct, frozen=True, array_like=True):
     """A typed command; `number` counts them, so each is obeyed once."""
 
-    number: int = 0
+    number: Count = 0
     kind: ControlKind = ControlKind.RUN
-    value: int = 0
+    value: Value = 0
 
 
 class Table(msgspec.Struct, frozen=True, array_like=True):
@@ -66,11 +73,11 @@ class News(msgspec.Struct, frozen=True, tag="news"):
     """Ingest to an actor: newest published weights, steps allowed to this life, command."""
 
     actor: str
-    epoch: int
-    next_sequence: int
-    weights_version: int
-    weights_bytes: int
-    credits: int
+    epoch: Epoch
+    next_sequence: Count
+    weights_version: Count
+    weights_bytes: Count
+    credits: Count
     control: Control
     learner_age_ms: int
     """Since the learner was last heard; -1 before."""
@@ -82,10 +89,10 @@ class Hello(msgspec.Struct, frozen=True, tag="hello"):
     magic: str
     protocol: int
     actor: str
-    epoch: int
+    epoch: Epoch
     sender: int
     """Random number of the I/O process; another one waits until this one is silent."""
-    first_sequence: int
+    first_sequence: Sequence
     """The oldest record still kept by the sender."""
     schema: str
     """SHA-256 of `spec`."""
@@ -107,15 +114,15 @@ class Ack(msgspec.Struct, frozen=True, tag="ack"):
     """Everything below `next_sequence` is in the log."""
 
     actor: str
-    epoch: int
-    next_sequence: int
+    epoch: Epoch
+    next_sequence: Count
 
 
 class Beat(msgspec.Struct, frozen=True, tag="beat"):
     """Sent by the I/O process's own loop, a few a second; answered with News."""
 
     actor: str
-    epoch: int
+    epoch: Epoch
     ring_depth: int
     spool_bytes: int
     actor_age_ms: int
@@ -136,10 +143,10 @@ class Get(msgspec.Struct, frozen=True, tag="get"):
 class Part(msgspec.Struct, frozen=True, tag="part"):
     """A piece of weights in the body; the answer to Get, or a piece of a Publish."""
 
-    version: int
-    offset: int
-    total: int
-    crc: int
+    version: Count
+    offset: Count
+    total: Count
+    crc: Count
     """CRC32C of all `total` bytes."""
     table: Table
 
@@ -147,20 +154,20 @@ class Part(msgspec.Struct, frozen=True, tag="part"):
 class Grant(msgspec.Struct, frozen=True, tag="grant"):
     """The learner allows the log to grow to `total_steps` STEP records."""
 
-    total_steps: int
+    total_steps: Count
 
 
 class Steer(msgspec.Struct, frozen=True, tag="steer"):
     """The learner or a console commands all actors."""
 
     kind: ControlKind
-    value: int = 0
+    value: Value = 0
 
 
 class Ask(msgspec.Struct, frozen=True, tag="ask"):
     """The learner's heartbeat, sent by its own loop's thread; answered with Stats."""
 
-    updates: int = 0
+    updates: Count = 0
     loop_age_ms: int = -1
     """Since its loop last called `heartbeat`."""
 
@@ -201,7 +208,7 @@ class Stats(msgspec.Struct, frozen=True, tag="stats"):
     garbage: int
     """Messages that were no messages."""
     refused: int
-    """Handshakes refused."""
+    """Handshakes refused, and messages that a role may not send."""
     gaps: int
     """Records that a restarted sender no longer had."""
     queue: int

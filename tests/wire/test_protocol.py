@@ -102,6 +102,24 @@ def test_actor_ids_name_files(actor: str) -> None:
         p.check_hello(greeting(actor=actor), SPEC)
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        greeting(first_sequence=-1),
+        greeting(first_sequence=2**63),
+        greeting(epoch=-1),
+        p.Grant(2**64 - 1),
+        p.Steer(p.ControlKind.RUN, 2**64 - 1),
+        p.Part(-1, 0, 0, 0, p.Table([], [])),
+        p.Ack("a", 1, 2**64 - 1),
+    ],
+)
+def test_numbers_that_no_field_holds_are_no_messages(message: p.Message) -> None:
+    """A first sequence near 2**64 once ended ingest at the next chunk."""
+    with pytest.raises(WireError, match="not a message"):
+        p.decode(p.encode(message))
+
+
 def test_all_differences_are_listed() -> None:
     other = replace(SPEC, rate_hz=30.0, action_frame="base", command_dim=9)
     message = greeting(schema=other.sha256(), spec=other.to_json())
