@@ -30,6 +30,9 @@ from robot_rl.commands.trust import check_targets
 from robot_rl.errors import ConfigError
 from robot_rl.runtime.rundir import RunDir
 
+MISSING = object()
+"""Of a key that is not there; one that is null may be changed."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-m", "--multirun", action="store_true", help="sweep: key=a,b,c")
@@ -68,12 +71,12 @@ def open_run(options: argparse.Namespace) -> tuple[DictConfig, RunDir]:
     for change in changes:
         key = change.partition("=")[0]
         allowed = ("steps", "console", "actors")
-        if key not in allowed and not key.startswith(("evaluation.", "learner.")):
+        if key not in allowed and not key.startswith(("evaluation.", "learner.", "wire.")):
             raise ConfigError(
                 f"'{change}' cannot change in a resumed run; "
-                f"valid: {', '.join(allowed)}, evaluation.*, learner.*"
+                f"valid: {', '.join(allowed)}, evaluation.*, learner.*, wire.*"
             )
-        if OmegaConf.select(cfg, key) is None and "=" in change:
+        if OmegaConf.select(cfg, key, default=MISSING) is MISSING and "=" in change:
             raise ConfigError(f"unknown key '{key}' in {folder.path}/config.yaml")
     for change in changes:
         key, _, value = change.partition("=")

@@ -222,12 +222,13 @@ class IngestServer:
 
     def _admit(self) -> None:
         """Who may connect; sessions of keys that are revoked meanwhile end."""
-        changed = self.router.tend()
+        self.router.tend()
         for line in self.router.complaints():
             self._say(line)
         allow = self.router.allow
-        if not changed or allow is None:
+        if not self.router.allow_changed or allow is None:
             return
+        self.router.allow_changed = False
         for peer, session in list(self.registry.sessions.items()):
             if reason := allow.refusal(session.user):
                 del self.registry.sessions[peer]

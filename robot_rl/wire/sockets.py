@@ -191,6 +191,8 @@ class Router(_Socket):
         own = keys.own(Role.SERVER) if keys is not None else None
         self.allow = AllowList(keys) if keys is not None else None
         """Who may connect; None without keys."""
+        self.allow_changed = False
+        """Set when the list is new; whoever holds sessions clears it."""
         self.denied = 0
         """Connections that were refused."""
         self._complaints: deque[str] = deque(maxlen=16)
@@ -256,23 +258,22 @@ class Router(_Socket):
                 return message
             self.garbage += 1
 
-    def tend(self) -> bool:
-        """Answers who may connect and hears who could not; True if the allow-list has changed.
+    def tend(self) -> None:
+        """Answers who may connect and hears who could not.
 
         Called by `receive` when nothing is there; in a loop that may be busy, once a turn.
         """
-        changed = None
         if self._zap is not None and self.allow is not None:
-            changed = self.allow.look()
+            problems = self.allow.look()
+            self.allow_changed = self.allow_changed or problems is not None
             denied = self._zap.tend()
             self.denied += len(denied)
-            for line in [*(changed or []), *denied]:
+            for line in [*(problems or []), *denied]:
                 self._complain(line)
         for event in self._monitor.events():
             if line := complaint(event, keyed=self._zap is not None):
                 self.denied += 1
                 self._complain(line)
-        return changed is not None
 
     def complaints(self) -> list[str]:
         """What `tend` found and nobody has been told yet; the same again after REPEAT_S only."""
