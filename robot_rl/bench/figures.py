@@ -139,9 +139,40 @@ def transport_figures(result: Results) -> list[Figure]:
                peers={"bare socket": images["bare_MB_per_s"], "disk": images["disk_MB_per_s"]}),
         Figure("transport", "weights of 1 MB at the actor, p50", weights["p50_ms"], "ms"),
         Figure("transport", "weights of 1 MB at the actor, p99", weights["p99_ms"], "ms", most=5),
+        Figure("transport", "state transitions, one at a time, keys", single["curve_per_s"], "1/s",
+               peers={"without keys": single["per_s"]}),
+        Figure("transport", "state transitions, in batches of 64, keys", batch["curve_per_s"],
+               "1/s", peers={"without keys": batch["per_s"]}),
+        Figure("transport", "images from one actor, keys",
+               images["curve_of_plain"] * images["MB_per_s"], "MB/s",
+               peers={"without keys": images["MB_per_s"]}),
+        Figure("transport", "weights of 1 MB at the actor, keys, p50",
+               result["weights_1MB_curve"]["p50_ms"], "ms",
+               peers={"without keys": weights["p50_ms"]}, inverted=True),
         Figure("transport", "what a record costs the control loop, p50",
                result["control_loop"]["step_p50_us"], "µs"),
     ]  # fmt: skip
+
+
+def fleet_figures(result: Results) -> list[Figure]:
+    """Held with keys and durable; each off and on beside it."""
+    slowest = max(case["max_ms"] for case in result["denials"].values())
+    found = [Figure("fleet", "no key or a wrong one: named on both sides", slowest, "ms", most=1e3)]
+    wanted = result["actors"] * result["hz"]
+    for load in ("state", "cameras"):
+        paced, ceiling = result[load]["paced"], result[load]["ceiling"]
+        what = f"{result['actors']} actors, {result['hz']:g} Hz, {load}, keys, durable"
+        both, neither = paced["curve_durable"], paced["plain_unsynced"]
+        core = {"both off": max(neither["ingest_core"], 1e-3)}
+        best = ceiling["curve_durable"]["per_s"]
+        other = {"both off": ceiling["plain_unsynced"]["per_s"]}
+        # A window begins and ends within a chunk's way to the disk: a hundredth is no loss.
+        found += [
+            Figure("fleet", what, both["per_s"], "1/s", least=0.99 * wanted),
+            Figure("fleet", f"{what}: ingest", max(both["ingest_core"], 1e-3), "core", peers=core),
+            Figure("fleet", f"{load}, keys, durable: ceiling", best, "1/s", peers=other),
+        ]
+    return found
 
 
 def policy_figures(result: Results) -> list[Figure]:
@@ -184,6 +215,7 @@ AREAS: dict[str, Callable[[Results], list[Figure]]] = {
     "learner": learner_figures,
     "replay": replay_figures,
     "transport": transport_figures,
+    "fleet": fleet_figures,
     "policy": policy_figures,
     "loop": loop_figures,
 }

@@ -4,6 +4,7 @@ Every transition is checksummed, committed to the spool on disk, sent, appended 
 and acknowledged after a disk sync; "one at a time" is one record a message, with a bounded window
 of messages in flight. The bare figures move the same bytes over the same kind of socket, with
 acknowledgements and nothing else: they are the bound, with the disk's own rate for those bytes.
+"curve" is the same as ours with keys: authenticated and encrypted.
 
     python -m robot_rl.bench.transport
 """
@@ -23,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from robot_rl.bench.fleet import bench_keys
 from robot_rl.errors import WireError
 from robot_rl.specs import EnvSpec
 from robot_rl.testing.wire_harness import (
@@ -33,6 +35,7 @@ from robot_rl.testing.wire_harness import (
     wait_for,
 )
 from robot_rl.wire.chunk import ChunkHeader, ChunkKind, make_header
+from robot_rl.wire.keys import KeyFolder, Role
 from robot_rl.wire.mailbox import LinkStatus, MailboxWriter
 from robot_rl.wire.memory import keep_heap
 from robot_rl.wire.record import record_dtype
@@ -83,15 +86,21 @@ def chunks(load: Load) -> list[bytes]:
     return [records.tobytes()]
 
 
-def wire_rate(load: Load, folder: Path) -> dict[str, float]:
+def curve_rate(load: Load, folder: Path) -> dict[str, float]:
+    """`wire_rate` with keys."""
+    return wire_rate(load, folder, bench_keys(folder))
+
+
+def wire_rate(load: Load, folder: Path, keys: KeyFolder | None = None) -> dict[str, float]:
     """Records per second from spool to acknowledged log, and the share of a core on this side."""
     with WireHarness(folder, load.spec) as wire:
-        wire.start_ingest()
+        wire.start_ingest(keys=str(keys.path) if keys else "")
         dtype = record_dtype(load.spec)
         records = np.frombuffer(bytearray(chunks(load)[0]), dtype)
         spool = Spool(folder / "spool", 8 << 30)
         mailbox = MailboxWriter(wire.runtime, "bench")
-        uplink = Uplink(wire.addresses[0], "bench", spool, mailbox)
+        own = keys.client(Role.ACTOR) if keys else None
+        uplink = Uplink(wire.addresses[0], "bench", spool, mailbox, keys=own)
         syncer = SpoolSync(spool, 0.05)
         life = Life("bench", 1, dtype.itemsize, load.spec.to_json())
         spool.begin(life)
@@ -227,15 +236,18 @@ def bare_rate(load: Load, folder: Path) -> dict[str, float]:
     }
 
 
-def weights_latency(folder: Path, *, megabytes: float, rounds: int) -> dict[str, float]:
+def weights_latency(
+    folder: Path, *, megabytes: float, rounds: int, curve: bool = False
+) -> dict[str, float]:
     """From `publish` in this process to the weights in the actor's hands (same host, one clock)."""
+    keys = str(bench_keys(folder).path) if curve else ""
     rng = np.random.default_rng(0)
     size = int(megabytes * 1e6 / 4)
     weights = {f"layer{i}": rng.standard_normal(size // 4).astype("f4") for i in range(4)}
     times = []
     with WireHarness(folder) as wire:
-        wire.start_ingest()
-        wire.start_io("bench")
+        wire.start_ingest(keys=keys)
+        wire.start_io("bench", keys=keys)
         learner, link = wire.learner(), wire.link("bench", 1)
         wait_for("the connection", lambda: link.status is LinkStatus.CONNECTED)
         for version in range(1, rounds + 1):
@@ -264,6 +276,7 @@ def run(*, repeats: int = 3, scale: float = 1.0) -> dict[str, Any]:
             for load in loads(scale):
                 for kind, measure in (
                     ("wire", wire_rate),
+                    ("curve", curve_rate),
                     ("bare", bare_rate),
                     ("disk", disk_rate),
                 ):
@@ -275,17 +288,27 @@ def run(*, repeats: int = 3, scale: float = 1.0) -> dict[str, Any]:
                     shutil.rmtree(folder)
         folder = root / "weights"
         folder.mkdir()
-        latency = weights_latency(folder, megabytes=1.0, rounds=int(200 * scale) + 20)
+        rounds = int(200 * scale) + 20
+        latency = weights_latency(folder, megabytes=1.0, rounds=rounds)
+        folder = root / "weights-curve"
+        folder.mkdir()
+        secure = weights_latency(folder, megabytes=1.0, rounds=rounds, curve=True)
         folder = root / "step"
         folder.mkdir()
         cost = step_cost(folder, rounds=int(3000 * scale) + 100)
     finally:
         shutil.rmtree(root, ignore_errors=True)
-    result: dict[str, Any] = {"weights_1MB": latency, "control_loop": cost}
+    result: dict[str, Any] = {
+        "weights_1MB": latency,
+        "weights_1MB_curve": secure,
+        "control_loop": cost,
+    }
     for name, kinds in rates.items():
         wire, bare = median(kinds["wire"]), median(kinds["bare"])
         disk = median(kinds["disk"])["MB_per_s"]
         result[name] = {**wire, "bare_per_s": bare["per_s"], "bare_MB_per_s": bare["MB_per_s"]}
+        curve = median(kinds["curve"])["per_s"]
+        result[name] |= {"curve_per_s": curve, "curve_of_plain": curve / wire["per_s"]}
         result[name] |= {"of_bare": wire["per_s"] / bare["per_s"], "disk_MB_per_s": disk}
     return result
 

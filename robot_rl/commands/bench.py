@@ -1,6 +1,6 @@
 """Measure speeds on this machine, beside the peers that are installed.
 
-  robot-rl bench                                       everything: about ten minutes
+  robot-rl bench                                       everything: about a quarter of an hour
   robot-rl bench env policy --quick                    a subset, roughly
   robot-rl bench learner --json --peer-python ~/jax/bin/python
 
@@ -21,7 +21,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from robot_rl.bench import env, learner, loop, policy, replay, transport
+from robot_rl.bench import denials, env, fleet, learner, loop, policy, replay, transport
 from robot_rl.bench.figures import Figure, figures_of
 from robot_rl.bench.peer.answering import on_one_core
 from robot_rl.bench.peers import check_interpreter, peers_of
@@ -106,6 +106,12 @@ def measure_transport(options: argparse.Namespace) -> dict[str, Any]:
     return transport.run(repeats=min(options.rounds, 3), scale=scale)
 
 
+def measure_fleet(options: argparse.Namespace) -> dict[str, Any]:
+    if options.quick:
+        return fleet.run(repeats=1, seconds=0.4, actors=3) | {"denials": denials.run(repeats=2)}
+    return fleet.run(repeats=min(options.rounds, 3)) | {"denials": denials.run()}
+
+
 def measure_policy(options: argparse.Namespace) -> dict[str, Any]:
     return in_turns("policy", lambda quick: policy.run(repeats=200 if quick else 4000), options)
 
@@ -122,6 +128,7 @@ AREAS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     "learner": measure_learner,
     "replay": measure_replay,
     "transport": measure_transport,
+    "fleet": measure_fleet,
     "policy": measure_policy,
     "loop": measure_loop,
 }

@@ -94,9 +94,9 @@ def denied(wire: WireHarness, keys: KeyFolder | None, actor_says: str, ingest_sa
     """An I/O process with these keys ends with a named error, and ingest names it too."""
     link = wire.link("a", 1)
     write_episode(link, wire.spec, np.random.default_rng(0), 10)
-    start = time.monotonic()
     process = wire.start_io("a", keys=str(keys.path) if keys else "")
     wait_for("the I/O process to end", lambda: process.poll() is not None)
+    start = time.monotonic()
     assert process.returncode == 2
     last = wire.output("io-a").strip().splitlines()[-1]
     assert last.startswith("ERROR ")
