@@ -224,14 +224,17 @@ class LogWriter:
         self._size += length
 
     def _roll(self) -> None:
-        os.fdatasync(self._file)
+        """A new segment; the old one stays in use where the disk has no room for it."""
+        segment = self.path / segment_name(self._state.position)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        try:
+            os.fdatasync(self._file)
+            fresh = os.open(segment, flags, 0o644)
+        except OSError as error:
+            raise DataError(f"{segment}: {error.strerror}; nothing was appended") from error
         os.close(self._file)
+        self._file, self._segment, self._size = fresh, segment, 0
         self._first = self._state.position
-        self._segment = self.path / segment_name(self._first)
-        self._file = os.open(
-            self._segment, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o644
-        )
-        self._size = 0
         sync_folder(self.path)
 
 

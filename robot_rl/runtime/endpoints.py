@@ -101,7 +101,7 @@ def run_main(
         except msgspec.MsgspecError as error:
             raise ConfigError(f"{kind.__name__}: {error}") from error
         run(config)
-    except RobotRLError as error:
+    except (RobotRLError, OSError) as error:
         print(f"ERROR {error}", file=sys.stderr, flush=True)
         return 2
     return 0

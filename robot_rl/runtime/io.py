@@ -198,7 +198,13 @@ class IOProcess:
         ring.seek(self.spool.next_sequence(facts.epoch))
         ring.release()
         life = Life(facts.actor, facts.epoch, facts.record_bytes, facts.spec)
-        self.spool.begin(life)
+        try:
+            self.spool.begin(life)
+        except OSError as error:
+            ring.close()
+            self._retry = self._scanned = now + RETRY_S
+            self.mailbox.say(LinkStatus.SPOOL_FULL, f"{self.config.spool_dir}: {error}")
+            return False
         self.uplink.attach(life, ring.position)
         self.ring = ring
         return True

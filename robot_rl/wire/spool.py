@@ -93,7 +93,10 @@ class Spool:
         return max((s.next_sequence for s in self.segments if s.life.epoch == epoch), default=0)
 
     def append(self, header: ChunkHeader, payload: bytes) -> None:
-        """Commits a chunk; raises OSError when the disk cannot take it (nothing is kept then)."""
+        """Commits a chunk; raises OSError when the disk cannot take it (nothing is kept then).
+
+        What is acknowledged gives its room back first, so the next try may succeed.
+        """
         segment = self.segments[-1]
         if segment.size > min(SEGMENT_BYTES, self.max_bytes // PARTS):
             segment = self._rotate(segment.life, segment.next_sequence)
@@ -109,6 +112,7 @@ class Spool:
         finally:
             if written != size:
                 os.ftruncate(segment.descriptor, segment.size)
+                self._make_room()
         if written != size:
             raise OSError(f"{segment.path}: wrote {written} of {size} bytes")
         following = header.first_sequence + header.count
@@ -164,8 +168,23 @@ class Spool:
         done = last.life.epoch == epoch and last.next_sequence <= next_sequence
         small = min(SMALL_SEGMENT, self.max_bytes // PARTS)
         if done and last.size > small and len(self.segments) == 1:
-            self._rotate(last.life, last.next_sequence)
-            self._drop(last)
+            try:
+                self._rotate(last.life, last.next_sequence)
+            except OSError:  # no room for another file
+                self._make_room()
+            else:
+                self._drop(last)
+
+    def _make_room(self) -> None:
+        """Cuts off a last segment that is acknowledged: on a full disk no new file replaces it."""
+        last = self.segments[-1]
+        if len(self.segments) > 1 or last.life.epoch != self.settled[0]:
+            return
+        if last.next_sequence <= self.settled[1] and not last.empty:
+            os.ftruncate(last.descriptor, last.start)
+            self.size -= last.size - last.start
+            last.size, last.first_sequence = last.start, last.next_sequence
+            self.rewind()
 
     def sync(self) -> None:
         """Makes what is here durable; may be called from another thread."""

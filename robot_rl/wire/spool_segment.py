@@ -6,6 +6,7 @@ chunk there may be older ones. They do not follow on in epoch and sequence, and 
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 from dataclasses import dataclass
@@ -70,7 +71,11 @@ class Segment:
 
 
 def new_segment(path: Path, life: Life, next_sequence: int, spare: Path | None) -> Segment:
-    """An empty segment at `path`, in a new file or over an emptied one (`spare`)."""
+    """An empty segment at `path`, in a new file or over an emptied one (`spare`).
+
+    Raises OSError where the disk does not take all of its head: a torn one would be thrown away
+    with everything behind it.
+    """
     text = msgspec.msgpack.encode(life)
     head = _HEAD.pack(_MAGIC, len(text), crc32c(text)) + text
     flags = os.O_RDWR | os.O_CLOEXEC
@@ -78,9 +83,17 @@ def new_segment(path: Path, life: Life, next_sequence: int, spare: Path | None) 
         descriptor = os.open(path, flags | os.O_CREAT | os.O_TRUNC, 0o600)
     else:
         descriptor = os.open(spare, flags)
-    os.pwrite(descriptor, head + bytes(HEADER_BYTES), 0)  # the zeros end what was there before
-    if spare is not None:
-        os.rename(spare, path)
+    wanted = head + bytes(HEADER_BYTES)  # the zeros end what was there before
+    try:
+        written = os.pwrite(descriptor, wanted, 0)
+        if written != len(wanted):
+            raise OSError(errno.ENOSPC, f"wrote {written} of {len(wanted)} bytes", str(path))
+        if spare is not None:
+            os.rename(spare, path)
+    except OSError:
+        os.close(descriptor)
+        (spare or path).unlink(missing_ok=True)
+        raise
     start = len(head)
     return Segment(path, life, descriptor, start, start, next_sequence, next_sequence)
 

@@ -447,3 +447,9 @@ def time_limits_are_not_terminal() -> None:
 def emergency_stop_latches() -> None:
     """Out: a stop lasts as long as the button is held."""
     replace("drivers.safe_robot:SafeRobot._latch", lambda self, reason: None)
+
+
+@guard
+def acknowledged_room_is_used_again() -> None:
+    """Out: a full disk under the spool stays full, acknowledged or not."""
+    replace("robot_rl.wire.spool:Spool._make_room", lambda self: None)

@@ -186,11 +186,7 @@ def full_disk(which: str) -> Callable[[World], None]:
 
     def inject(world: World) -> None:
         folder = world.folder / ("log" if which == "ingest" else "spool")
-        folder.mkdir(exist_ok=True)
-        options = f"size={'8m' if which == 'ingest' else '512k'},mode=0700"
-        if os.system(f"mount -t tmpfs -o {options} fault {folder} 2>/dev/null"):
-            raise Unable("this machine lets nobody mount a tmpfs")
-        world.mounts.append(folder)
+        mount(world, folder, "size=8m" if which == "ingest" else "size=512k")
         if which == "ingest":
             fill_later(world, folder)
         else:
@@ -200,6 +196,8 @@ def full_disk(which: str) -> Callable[[World], None]:
             time.sleep(0.5)
             os.system(f"mount -o remount,size=64m {folder}")
             time.sleep(0.3)
+            world.kill("io")
+            world.start_side("io")
             world.start_side("ingest")
         world.acknowledged_after(time.monotonic(), 10.0)
         world.finish()  # judged while the file system is there
@@ -208,16 +206,50 @@ def full_disk(which: str) -> Callable[[World], None]:
     return inject
 
 
+def crowded_disk(world: World) -> None:
+    """Others fill the spool's file system; acknowledged records make room for the next ones."""
+    folder = world.folder / "spool"
+    mount(world, folder, "size=1m")
+    world.start_all()
+    ballast = fill(folder)
+    try:
+        time.sleep(1.5)
+        world.acknowledged_after(time.monotonic(), 8.0)
+        world.kill("actor")  # a new life needs a new file
+        world.start_side("actor")
+        time.sleep(1.5)
+    finally:
+        ballast.unlink()
+    world.acknowledged_after(time.monotonic(), 10.0)
+    world.finish()
+    world.judged = world.judge()
+
+
+def mount(world: World, folder: Path, size: str) -> None:
+    """A tmpfs of its own for a folder of the run."""
+    folder.mkdir(exist_ok=True)
+    if os.system(f"mount -t tmpfs -o {size},mode=0700 fault {folder} 2>/dev/null"):
+        raise Unable("this machine lets nobody mount a tmpfs")
+    world.mounts.append(folder)
+
+
+def fill(folder: Path) -> Path:
+    """Leaves no block free; gives the file that takes them."""
+    path = folder / "ballast"
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT)
+    with contextlib.suppress(OSError):
+        while os.write(handle, bytes(4096)):
+            continue
+    os.close(handle)
+    return path
+
+
 def fill_later(world: World, folder: Path) -> None:
     """The log's file system is filled from outside while records come, and freed again."""
     world.start_all()
-    ballast = os.open(folder / "ballast", os.O_WRONLY | os.O_CREAT)
-    with contextlib.suppress(OSError):
-        while os.write(ballast, bytes(4096)):
-            continue
-    os.close(ballast)
+    ballast = fill(folder)
     time.sleep(1.0)
-    (folder / "ballast").unlink()
+    ballast.unlink()
 
 
 def free_kib(folder: Path) -> int:
@@ -362,6 +394,13 @@ ROWS = [
         slow=True,
     ),
     Row("log on a full disk", full_disk("ingest"), "only_whole_appends_count", needs=small_disk),
+    Row(
+        "spool's disk filled by others",
+        crowded_disk,
+        "acknowledged_room_is_used_again",
+        needs=small_disk,
+        slow=True,
+    ),
     Row(
         "wall clock jumps an hour",
         clock_jumps,
