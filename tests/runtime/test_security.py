@@ -536,16 +536,25 @@ def test_a_strangers_bytes_are_held_for_two_seconds_at_most(tmp_path: Path, host
         nothing_came_in(wire)
 
 
-@pytest.mark.parametrize("sizes", [(2 << 20, 0, 0), (10, 2000, 0), (10, 0, 0, 0), (10, 0)])
-def test_messages_out_of_shape_are_garbage(
-    wire: WireHarness, hosts: Hosts, sizes: tuple[int, ...]
-) -> None:
+@pytest.mark.parametrize("wrong", ["head", "extra", "more frames", "fewer frames"])
+def test_messages_out_of_shape_are_garbage(wire: WireHarness, hosts: Hosts, wrong: str) -> None:
+    """Each would be a message otherwise; it is dropped before anything reads it."""
     keys = hosts.client("arm", Role.ACTOR).client(Role.ACTOR)
     serve(wire, hosts.learner)
+    hello, _ = raw_messages(wire)
+    large = p.encode(p.hello("a", 1, 7, 0, bytes(2 << 20), "0"))
+    frames = {
+        "head": [large, b"", b""],
+        "extra": [hello[0], bytes(2000), b""],
+        "more frames": [*hello, b""],
+        "fewer frames": hello[:2],
+    }
     with zmq.Context() as context:
         peer = raw_keyed(context, wire.addresses[0], keys)
-        peer.send_multipart([bytes(size) for size in sizes])
-        peer.send_multipart(raw_messages(wire)[0])
-        assert isinstance(p.decode(peer.recv_multipart()[0]), p.Welcome)
+        peer.send_multipart(frames[wrong])
+        peer.send_multipart([p.encode(p.Get(0, -1)), b"", b""])
+        answer = p.decode(peer.recv_multipart()[0])
+        assert answer == p.Refusal("say hello first", True), "not even the Hello was read"
         peer.close(0)
-    assert wire.learner().wait_connected(20).garbage == 1
+    stats = wire.learner().wait_connected(20)
+    assert (stats.garbage, stats.refused) == (1, 0)
