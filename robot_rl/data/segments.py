@@ -11,6 +11,8 @@ from robot_rl.errors import DataError
 from robot_rl.wire.chunk import HEADER_BYTES, MAGIC, ChunkHeader, check_payload, parse_header
 
 SUFFIX = ".segment"
+SEARCH_PASSES = 16
+"""How often, on average, a byte behind damage is read to tell a torn tail from a corrupt middle."""
 
 
 def segment_name(position: int) -> str:
@@ -125,15 +127,22 @@ def check_segment(file: Path) -> Tail:
 
 
 def _good_chunk_after(handle: int, offset: int, size: int, file: Path) -> int | None:
+    """Raises DataError where that would take for ever: made up of chunks within chunks."""
     data = os.pread(handle, size - offset, offset)
     place = data.find(MAGIC)
+    left = SEARCH_PASSES * size
     while place >= 0:
         try:
             entry = read_entry(handle, offset + place, size, file)
             if entry is not None:
+                left -= entry.header.payload_bytes
+                if left < 0:
+                    break
                 read_payload(handle, entry, file)
                 return entry.offset
         except DataError:
             pass  # the four letters happened to be in the damage; look on
         place = data.find(MAGIC, place + 1)
+    if left < 0:
+        raise DataError(f"{file} behind byte {offset}: damaged beyond what can be told apart")
     return None

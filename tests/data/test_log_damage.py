@@ -7,16 +7,18 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from log_streams import SPEC, episode, rows_of, write_log
 
+from robot_rl.data import segments
 from robot_rl.data.log_reader import LogReader
 from robot_rl.data.log_writer import LogWriter
 from robot_rl.data.segments import list_segments
 from robot_rl.errors import DataError
-from robot_rl.wire.chunk import HEADER_BYTES
+from robot_rl.wire.chunk import HEADER_BYTES, ChunkKind, make_header, pack_header
 
 TESTS = Path(__file__).parent
 
@@ -153,3 +155,28 @@ def test_a_full_disk_leaves_the_log_whole(tmp_path: Path) -> None:
     records = rows_of(LogReader(tmp_path / "log"))
     assert len(records) == int(done.stdout)
     assert records["sequence"].tolist() == list(range(len(records)))
+
+
+def test_chunks_within_chunks_do_not_cost_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each header claims everything behind it: looked at one by one, time grows with the square."""
+    count, inner = 2000, b""
+    for _ in range(count):
+        header = make_header(
+            ChunkKind.RECORDS, inner, actor="a", epoch=1, first_sequence=0, count=1, record_bytes=1
+        )
+        inner = pack_header(replace(header, payload_crc=1)) + inner
+    file = tmp_path / segments.segment_name(0)
+    file.write_bytes(b"damage" + inner)
+    read: list[int] = []
+    look = segments.read_payload
+
+    def counted(handle: int, entry: segments.Entry, path: Path) -> bytes:
+        read.append(entry.header.payload_bytes)
+        return look(handle, entry, path)
+
+    monkeypatch.setattr(segments, "read_payload", counted)
+    with pytest.raises(DataError, match="damaged beyond what can be told apart"):
+        segments.check_segment(file)
+    assert 0 < sum(read) <= segments.SEARCH_PASSES * file.stat().st_size
