@@ -22,7 +22,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import fault_rows
 from fault_proxy import Proxy
 from fault_world import World, wait_for
 
@@ -43,7 +42,6 @@ def trouble(kind: str, learner: Companion, seconds: float) -> Iterator[str]:
         yield ""
         return
     with tempfile.TemporaryDirectory(prefix="probe-") as name, World(Path(name)) as world:
-        fault_rows.ACTOR = ACTOR
         proxy = start(world)
         stop = threading.Event()
         jobs: list[Callable[[], None]] = []

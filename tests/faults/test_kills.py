@@ -70,6 +70,7 @@ def test_kills_at_named_points(tmp_path: Path, side: str) -> None:
 
 
 NAMED_TWINS = {
+    "actor: a record is written": "slot_before_counter",
     "io: before a chunk is spooled": "release_after_spooling",
     "io: released, nothing sent": "spool_outlives_its_process",
     "ingest: synced, not acknowledged": "deduplication",

@@ -59,7 +59,7 @@ class LearnerRun:
         """Update blocks done, as the process noted."""
         return max((note.sequence for note in notes(self.book)), default=0)
 
-    def wait_first(self, began: float, timeout_s: float = 60.0) -> float:
+    def wait_first(self, began: float, timeout_s: float = 180.0) -> float:
         """Seconds from `began` to the first update after it."""
         found: list[float] = []
 
@@ -95,7 +95,7 @@ def kill_learner(run: LearnerRun, world: World, kills: int, seed: int) -> list[f
             began = run.start(world)
         if number < len(named):
             assert run.process is not None
-            assert run.process.wait(60) == -signal.SIGKILL, world.said("learner")[-500:]
+            assert run.process.wait(180) == -signal.SIGKILL, world.said("learner")[-500:]
             later = [n.at_ns / 1e9 for n in notes(run.book) if n.at_ns > began * 1e9]
             times.extend(moment - began for moment in later[:1])
             continue
@@ -110,7 +110,7 @@ def end(run: LearnerRun, world: World) -> dict[str, Any]:
     """Lets the learner come to its schedule's end."""
     run.start(world)
     assert run.process is not None
-    assert run.process.wait(120) == 0, world.said("learner")[-500:]
+    assert run.process.wait(600) == 0, world.said("learner")[-500:]
     return run.final()
 
 
@@ -143,6 +143,6 @@ def test_a_killed_learner_twin(tmp_path: Path) -> None:
         world.start_all()
         run.start(world, kill="learner: before an update", nth=70)
         assert run.process is not None
-        assert run.process.wait(60) == -signal.SIGKILL, world.said("learner")[-500:]
+        assert run.process.wait(180) == -signal.SIGKILL, world.said("learner")[-500:]
         with pytest.raises(Broken, match="arrays"):
             require_bit_equal(run, world, tmp_path / "whole")

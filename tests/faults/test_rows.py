@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 from fault_recorder import Broken
-from fault_rows import ROWS, Row, Unable
+from fault_rows import ROWS, Row
 from fault_world import World
+from faults_disk import Unable
 
 PARAMETERS = [
     pytest.param(row, id=row.name, marks=[pytest.mark.slow] if row.slow else []) for row in ROWS

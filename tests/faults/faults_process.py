@@ -1,0 +1,120 @@
+"""Faults of processes, peers and clocks."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from fault_recorder import Broken
+from fault_world import ACTOR, World, wait_for
+
+from robot_rl.errors import WireError
+from robot_rl.wire.mailbox import LinkStatus
+
+
+def run_a_while(seconds: float) -> Callable[[World], None]:
+    """Everything runs; the settings are the fault."""
+
+    def inject(world: World) -> None:
+        world.start_all()
+        time.sleep(seconds)
+
+    return inject
+
+
+def stopped(world: World) -> None:
+    """SIGSTOP and SIGCONT of each side in turn, ingest longer than a session may be silent."""
+    world.start_all()
+    for side, seconds in (("actor", 0.5), ("io", 1.5), ("ingest", 4.0)):
+        world.stop(side, seconds)
+        world.acknowledged_after(time.monotonic())
+
+
+def one_name_twice(world: World) -> None:
+    """An actor with the same id and a spool of its own elsewhere is told so, and has to wait."""
+    world.start_all()
+    with World(world.folder / "elsewhere", without=world.without) as other:
+        other.addresses = world.addresses
+        other.start_side("io")
+        second = other.link(ACTOR, 77)
+        try:
+            wait_for("the refusal", lambda: "in use" in second._mailbox.text, 4.0)
+        except WireError as error:
+            raise Broken(f"the second actor '{ACTOR}' was not refused: {error}") from None
+        if second.status is LinkStatus.CONNECTED:
+            raise Broken(f"two actors named '{ACTOR}' are connected")
+    world.acknowledged_after(time.monotonic())
+
+
+def another_rate(world: World) -> None:
+    """An I/O process whose specification differs ends with the difference, and sends nothing."""
+
+    world.start_all()
+    spec = dataclasses.replace(world.spec, rate_hz=20.0)
+    with World(world.folder / "elsewhere", spec, without=world.without) as other:
+        other.addresses = world.addresses
+        other.start_side("io")
+        link = other.link(ACTOR, 77)
+        try:
+            code = other.sides["io"].wait(6)
+        except subprocess.TimeoutExpired:
+            raise Broken("another specification was not refused") from None
+        if code != 2 or "rate_hz" not in other.said("io") or "rate_hz" not in link.refusal():
+            raise Broken(f"refused without the reason: {code}, {other.said('io')}")
+
+
+FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
+
+
+def clock_jumps(world: World) -> None:
+    """The wall clock of ingest and I/O jumps an hour ahead, then two back; nobody may notice."""
+    clock = world.folder / "clock"
+    clock.write_text("+0\n")
+    world.environment = {
+        "LD_PRELOAD": str(FAKETIME),
+        "FAKETIME_TIMESTAMP_FILE": str(clock),
+        "FAKETIME_CACHE_DURATION": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }
+    world.start_side("ingest")
+    world.start_side("io")
+    world.environment = {}
+    world.start_side("actor")
+    world.acknowledged_after(0.0, 20.0)
+    for jump in ("+1h", "-1h"):
+        clock.write_text(f"{jump}\n")
+        time.sleep(1.6)
+        world.kill("actor")
+        world.start_side("actor")
+        world.wait_up(world.epochs)
+        world.acknowledged_after(time.monotonic(), 4.0)
+
+
+def driver_raises(world: World) -> None:
+    """The actor ends with an error in mid-episode; what it has written arrives."""
+    world.start_side("ingest")
+    world.start_side("io")
+    world.start_side("actor")
+    if world.sides["actor"].wait(20) == 0:
+        raise Broken("the actor went on without its robot")
+
+
+def learner_too_slow(world: World) -> None:
+    """A learner 100 times slower than the actor: the log never outgrows what it has granted."""
+    world.granted = 0
+    world.start_side("ingest")
+    learner = world.learner()
+    learner.grant(20)
+    world.start_side("io")
+    world.start_side("actor")
+    world.acknowledged_after(0.0)
+    for granted in range(20, 40):
+        learner.grant(granted)
+        time.sleep(0.1)
+        stats = learner.stats()
+        if stats is not None and stats.steps > granted:
+            raise Broken(f"{stats.steps} steps in the log, {granted} granted")
+    learner.grant(1 << 40)

@@ -1,0 +1,148 @@
+"""Guards of ingest: what is acknowledged, taken once, refused."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from fault_guard import guard, replace
+
+
+@guard
+def acknowledge_after_append() -> None:
+    """Out: acknowledged as soon as received, appended five times a second."""
+    from robot_rl.runtime.intake import Intake, LifeBook
+
+    done: dict[int, float] = {}
+    function: Any = Intake._commit
+
+    def early(self: Intake, book: LifeBook) -> None:
+        book.acknowledged = book.expected
+        self._now.append(book)
+        if time.monotonic() - done.setdefault(id(book), time.monotonic()) > 0.2:
+            done[id(book)] = time.monotonic()
+            function(self, book)
+
+    replace("robot_rl.runtime.intake:Intake._commit", early)
+
+
+@guard
+def acknowledge_after_sync() -> None:
+    """Out: acknowledged once appended, whatever the disk has; a sync a minute."""
+    from robot_rl.runtime.intake import Intake, LifeBook
+
+    function: Any = Intake.__init__
+
+    def begin(self: Intake, log: Any, dtype: Any, sync_ms: float) -> None:
+        function(self, log, dtype, 0.0)
+
+    def never(self: Intake) -> list[LifeBook]:
+        books, self._now = self._now, []
+        return books
+
+    replace("robot_rl.runtime.intake:Intake.__init__", begin)
+    replace("robot_rl.runtime.intake:Intake.durable", never)
+
+
+@guard
+def deduplication() -> None:
+    """Out: whatever arrives is appended, whether it is in the log already or not."""
+    from robot_rl.runtime.intake import Intake, LifeBook
+    from robot_rl.wire.chunk import parse_header
+
+    def take(self: Intake, book: LifeBook, extra: bytes, body: Any) -> None:
+        header = parse_header(extra)
+        book.pending.append((header, bytes(body)))
+        book.expected = header.first_sequence + header.count
+
+    def commit(self: Intake, book: LifeBook) -> None:
+        pending, book.pending = book.pending, []
+        for header, body in pending:
+            self._log._state.sequences.pop((book.actor, book.epoch), None)  # type: ignore
+            self._log.append(header, body)
+            self._appends += 1
+            book.next_sequence = header.first_sequence + header.count
+        self._waiting.append((self._appends, book, book.next_sequence))
+        assert self.syncer is not None
+        self.syncer.mark(self._appends)
+
+    replace("robot_rl.runtime.intake:Intake.take", take)
+    replace("robot_rl.runtime.intake:Intake._commit", commit)
+    replace("robot_rl.runtime.registry:Registry.restore", lambda *_: None)
+    function: Any = None
+
+    def claim(self: Any, *words: Any) -> LifeBook | None:
+        book: LifeBook | None = function(self, *words)
+        if book is not None:
+            book.acknowledged = book.next_sequence = 0
+        return book
+
+    function = replace("robot_rl.runtime.registry:Registry.claim", claim)
+
+
+@guard
+def sequence_gaps_are_refused() -> None:
+    """Out: a chunk that does not follow is taken, and what lies between counts as received."""
+    from robot_rl.runtime.intake import Intake, LifeBook
+    from robot_rl.wire.chunk import parse_header
+
+    function: Any = Intake.take
+
+    def take(self: Intake, book: LifeBook, extra: bytes, body: Any) -> None:
+        header = parse_header(extra)
+        if header.first_sequence > book.expected:
+            self.commit(book)
+            book.expected = book.next_sequence = header.first_sequence
+        function(self, book, extra, body)
+
+    replace("robot_rl.runtime.intake:Intake.take", take)
+
+
+@guard
+def checksums_on_the_wire() -> None:
+    """Out: a chunk's payload is taken without its CRC32C, by intake and by the log's writer."""
+    replace("robot_rl.runtime.intake:check_payload", lambda header, body: None)
+    replace("robot_rl.data.log_writer:check_payload", lambda header, body: None)
+
+
+@guard
+def quarantine() -> None:
+    """Out: records with NaN or infinity go into the log."""
+    replace("robot_rl.runtime.intake:poisoned", lambda records: "")
+    replace("robot_rl.data.log_writer:poisoned", lambda records: "")
+
+
+@guard
+def one_process_an_id() -> None:
+    """Out: whoever says an actor's name gets its session."""
+    from robot_rl.runtime.intake import LifeBook
+    from robot_rl.runtime.registry import Registry, Session
+
+    def claim(self: Registry, peer: bytes, hello: Any, now: float, *user: str) -> LifeBook:
+        key = (hello.actor, hello.epoch)
+        book = self.books.setdefault(key, LifeBook(*key))
+        self.sessions[peer] = Session(book, hello.sender, now, *user)
+        return book
+
+    replace("robot_rl.runtime.registry:Registry.claim", claim)
+
+
+@guard
+def specification_is_compared() -> None:
+    """Out: a handshake takes any specification and protocol version."""
+    from robot_rl.specs import EnvSpec
+
+    def check(hello: Any, spec: Any) -> Any:
+        return spec or EnvSpec.from_json(hello.spec)
+
+    replace("robot_rl.wire.protocol:check_hello", check)
+
+
+@guard
+def garbage_is_counted() -> None:
+    """Out: what cannot be decoded is an error of the loop, as in the peer's server thread."""
+
+    def fatal(self: Any, what: str) -> None:
+        raise RuntimeError(what)
+
+    replace("robot_rl.runtime.server:IngestServer._count_garbage", fatal)
