@@ -11,7 +11,6 @@ import argparse
 import contextlib
 import importlib
 import json
-import platform
 import re
 import subprocess
 import sys
@@ -109,7 +108,7 @@ def _campaign(name: str, options: argparse.Namespace) -> dict[str, Any]:
         found["findings"] |= again.pop("findings")
         found["peak_bytes"] = max(found.get("peak_bytes", 0), again.pop("peak_bytes"))
         found |= again
-    found |= {"when": time.strftime("%Y-%m-%d %H:%M", time.gmtime()), "cpu": platform.processor()}
+    found |= {"when": time.strftime("%Y-%m-%d %H:%M", time.gmtime())}
     print(json.dumps(found), flush=True)
     if options.results is not None:
         _append(options.results, found)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from guard import BUDGET_S, Finding, Target, check_memory, run, settled
 from mutate import mutations
+from table import table
 from targets import TARGETS
 
 from robot_rl.errors import DataError, RobotRLError
@@ -70,6 +71,19 @@ def test_mutations_are_the_same_for_the_same_number() -> None:
     assert first == list(islice(mutations(seeds, 64, 7), 50))
     assert first != list(islice(mutations(seeds, 64, 8), 50))
     assert len(set(first)) > 40
+
+
+def test_figures_of_several_runs_add_up() -> None:
+    run_ = {
+        "target": "t",
+        "inputs": 1500,
+        "edges": 7,
+        "lines": 3,
+        "of_lines": 9,
+        "peak_bytes": 2048,
+    }
+    rows = list(table([run_ | {"slowest_ms": 0.5}, run_ | {"inputs": 500, "slowest_ms": 1.25}]))
+    assert rows[2:] == ["| t | 2,000 | 7 | 3 of 9 | 1.25 | 2 KiB |", "| together | 2,000 | | | | |"]
 
 
 def _refuses(data: bytes) -> None:

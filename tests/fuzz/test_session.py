@@ -225,7 +225,7 @@ def test_any_order_of_good_and_bad_leaves_the_log_right() -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_many_orders_of_good_and_bad_leave_the_log_right() -> None:
-    run_state_machine_as_test(Session, settings=_settings(400, 60))
+    run_state_machine_as_test(Session, settings=_settings(150, 50))
 
 
 def test_the_machine_sees_a_planted_bug(monkeypatch: pytest.MonkeyPatch) -> None:
