@@ -11,12 +11,13 @@ from robot_rl.data.log_writer import LogWriter
 from robot_rl.errors import DataError, PoisonedDataError, RobotRLError, WireError
 from robot_rl.runtime.census import census, open_log
 from robot_rl.runtime.endpoints import IngestConfig
+from robot_rl.runtime.gate import refusal_of
 from robot_rl.runtime.intake import Gap, Intake, LifeBook
 from robot_rl.runtime.registry import Registry, Session
 from robot_rl.runtime.weight_store import WeightStore
 from robot_rl.specs import EnvSpec
 from robot_rl.wire import protocol as p
-from robot_rl.wire.keys import KeyFolder, Role
+from robot_rl.wire.keys import KeyFolder
 from robot_rl.wire.memory import keep_heap
 from robot_rl.wire.record import record_dtype
 from robot_rl.wire.sockets import Received, Router, Waiter
@@ -185,25 +186,9 @@ class IngestServer:
 
     def _permits(self, message: Received, parsed: p.Message) -> bool:
         """Whether the sender's role may send this; a refusal names the role and what is valid."""
-        if self.router.allow is None:
-            private = self.config.actor_address.startswith("ipc://")  # this user's own
-            if private and isinstance(parsed, p.PERMITS[Role.OPERATOR]):
-                return True
-            role, who = Role.ACTOR, "an address without keys"
-        else:
-            key = self.router.key_of(message.user)
-            if key is None:
-                reason = self.router.allow.refusal(message.user)
-                self._refuse(message.peer, reason, retry=False)
-                self.refused += 1
-                return False
-            role, who = key.role, f"key '{key.name}'"
-        if isinstance(parsed, p.PERMITS.get(role, ())):
+        reason = refusal_of(self.router, message.user, parsed)
+        if not reason:
             return True
-        reason = (
-            f"role '{role}' ({who}) may not send {type(parsed).__name__}; "
-            f"valid: {p.permitted(role)}"
-        )
         self.refused += 1
         self._warn(reason)
         self._refuse(message.peer, reason, retry=False)

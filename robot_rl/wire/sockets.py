@@ -1,4 +1,4 @@
-"""The only place that touches ZeroMQ: a DEALER and a ROUTER of three-frame messages.
+"""Both ends of the wire: a DEALER and a ROUTER of three-frame messages.
 
 Options are set before connect and bind (set later, most have no effect). Every frame is limited;
 a message with another number of frames is garbage, counted and dropped. Nothing here blocks but
@@ -15,8 +15,6 @@ import sys
 import time
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TypeAlias
 
 import zmq
 
@@ -24,97 +22,16 @@ from robot_rl.errors import InUseError, WireError
 from robot_rl.wire.addresses import insecure_warning, parse_address, private_directory
 from robot_rl.wire.keys import ClientKeys, Key, KeyFolder, Role
 from robot_rl.wire.locks import FileLock
-from robot_rl.wire.monitor import Monitor, Trouble, complaint
+from robot_rl.wire.monitor import Trouble, complaint
 from robot_rl.wire.probe import offered_security
-from robot_rl.wire.protocol import MAX_EXTRA, MAX_FRAME, MAX_HEAD
+from robot_rl.wire.socket_base import MORE, NOW, Body, Received, ThreeFrames, message_of
 from robot_rl.wire.zap import DOMAIN, AllowList, ZapHandler
 
-FRAMES = 3
-COPY_BELOW = 16_384
-"""Bytes under which copying a frame costs less than sharing it."""
-HANDSHAKE_MS = 2_000
-"""A connection that has not shaken hands by then is closed: a stranger's bytes lie in memory so
-long, at most, so what strangers can make this end hold is their bandwidth times this."""
 REPEAT_S = 5.0
 """The same complaint again, at the earliest."""
-_NOW = int(zmq.NOBLOCK)
-_MORE = int(zmq.NOBLOCK) | int(zmq.SNDMORE)  # plain integers: an enum costs more than the send
-Body: TypeAlias = bytes | memoryview
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
-    """One message."""
-
-    peer: bytes
-    """Routing id on this connection (ROUTER), b"" (DEALER)."""
-    head: bytes
-    extra: bytes
-    body: Body
-    user: str = ""
-    """Public key of the sender, proven by its connection; "" without keys."""
-
-
-def _prepare(socket: zmq.Socket, queue: int) -> None:
-    socket.setsockopt(zmq.LINGER, 0)
-    socket.setsockopt(zmq.MAXMSGSIZE, MAX_FRAME)
-    socket.setsockopt(zmq.SNDHWM, queue)
-    socket.setsockopt(zmq.RCVHWM, queue)
-    socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
-    socket.setsockopt(zmq.HEARTBEAT_IVL, 1_000)
-    socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 10_000)
-    socket.setsockopt(zmq.RECONNECT_IVL, 20)
-    socket.setsockopt(zmq.RECONNECT_IVL_MAX, 500)
-
-
-class _Socket:
-    """What both ends share."""
-
-    def __init__(self, kind: int, queue: int, context: zmq.Context | None = None) -> None:
-        self.socket: zmq.Socket = (context or zmq.Context.instance()).socket(kind)
-        self.garbage = 0
-        """Messages with a wrong number of frames, or a head or extra too large."""
-        _prepare(self.socket, queue)
-        self._monitor = Monitor(self.socket)
-
-    def _rest(self) -> list[Body]:
-        """The further frames of the message whose first was just read; at most FRAMES + 1."""
-        frames: list[Body] = []
-        socket = self.socket
-        extra = 0
-        while socket.getsockopt(zmq.RCVMORE):
-            large = len(frames) == FRAMES - 1 and extra
-            if large:
-                frames.append(socket.recv(_NOW, copy=False).buffer)
-            else:
-                frame = socket.recv(_NOW)
-                extra = len(frame)
-                if len(frames) <= FRAMES:
-                    frames.append(frame)
-        return frames
-
-    def _send(self, head: bytes, extra: bytes, body: Body) -> None:
-        """A queue that takes the first frame takes the rest: ZeroMQ counts whole messages in."""
-        send = self.socket.send
-        send(head, _MORE)
-        send(extra, _MORE)
-        send(body, _NOW, copy=len(body) < COPY_BELOW)
-
-    def close(self) -> None:
-        """Frees the socket; unsent messages are dropped (they are in the spool). Twice is fine."""
-        if not self.socket.closed:
-            self._monitor.close()
-            self.socket.close(0)
-
-
-def _message(peer: bytes, head: bytes, frames: Sequence[Body], user: str = "") -> Received | None:
-    """None of what is no message: the number of frames, or the size of the first two."""
-    if len(frames) != FRAMES - 1 or len(head) > MAX_HEAD or len(frames[0]) > MAX_EXTRA:
-        return None
-    return Received(peer, head, bytes(frames[0]), frames[1], user)
-
-
-class Dealer(_Socket):
+class Dealer(ThreeFrames):
     """The connecting end: `dealer.send(head, extra, body)`, `dealer.receive()`; never blocks."""
 
     def __init__(
@@ -153,7 +70,7 @@ class Dealer(_Socket):
     def send(self, head: bytes, extra: bytes = b"", body: Body = b"") -> bool:
         """False when the queue is full."""
         try:
-            self._send(head, extra, body)
+            self.send_frames(head, extra, body)
         except zmq.Again:
             return False
         return True
@@ -162,17 +79,17 @@ class Dealer(_Socket):
         """The next message, or None."""
         while True:
             try:
-                head = self.socket.recv(_NOW)
+                head = self.socket.recv(NOW)
             except zmq.Again:
-                for event in self._monitor.events():
+                for event in self.monitor.events():
                     self.trouble.take(event)
                 return None
-            if (message := _message(b"", head, self._rest())) is not None:
+            if (message := message_of(b"", head, self.rest())) is not None:
                 return message
             self.garbage += 1
 
 
-class Router(_Socket):
+class Router(ThreeFrames):
     """The bound end: `router.receive()` gives messages with the peer to `send` answers to."""
 
     def __init__(
@@ -197,6 +114,8 @@ class Router(_Socket):
         """Connections that were refused."""
         self._complaints: deque[str] = deque(maxlen=16)
         self._said: dict[str, float] = {}
+        self.private = where.path is not None
+        """An ipc path in a directory that only this user may enter."""
         self._lock: FileLock | None = None
         if where.path is not None:
             private_directory(where.path.parent)
@@ -229,8 +148,8 @@ class Router(_Socket):
     def send(self, peer: bytes, head: bytes, extra: bytes = b"", body: Body = b"") -> bool:
         """False when nothing could be sent; a peer that is gone or full loses the message."""
         try:
-            self.socket.send(peer, _MORE)
-            self._send(head, extra, body)
+            self.socket.send(peer, MORE)
+            self.send_frames(head, extra, body)
         except zmq.ZMQError as error:
             if error.errno in (zmq.EAGAIN, zmq.EHOSTUNREACH):
                 return False
@@ -243,9 +162,9 @@ class Router(_Socket):
             user = ""
             try:
                 if self._zap is None:
-                    peer = self.socket.recv(_NOW)
+                    peer = self.socket.recv(NOW)
                 else:
-                    frame = self.socket.recv(_NOW, copy=False)
+                    frame = self.socket.recv(NOW, copy=False)
                     peer, user = frame.bytes, str(frame.get("User-Id"))
             except zmq.Again:
                 self.tend()
@@ -253,8 +172,8 @@ class Router(_Socket):
             if not self.socket.getsockopt(zmq.RCVMORE):
                 self.garbage += 1
                 continue
-            head = self.socket.recv(_NOW)
-            if (message := _message(peer, head, self._rest(), user)) is not None:
+            head = self.socket.recv(NOW)
+            if (message := message_of(peer, head, self.rest(), user)) is not None:
                 return message
             self.garbage += 1
 
@@ -270,7 +189,7 @@ class Router(_Socket):
             self.denied += len(denied)
             for line in [*(problems or []), *denied]:
                 self._complain(line)
-        for event in self._monitor.events():
+        for event in self.monitor.events():
             if line := complaint(event, keyed=self._zap is not None):
                 self.denied += 1
                 self._complain(line)

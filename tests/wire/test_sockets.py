@@ -128,9 +128,9 @@ def test_wrong_numbers_of_frames_are_counted_and_skipped(folder: Path) -> None:
 
 
 def test_oversized_frame_never_arrives(folder: Path, monkeypatch) -> None:
-    from robot_rl.wire import sockets
+    from robot_rl.wire import socket_base
 
-    monkeypatch.setattr(sockets, "MAX_FRAME", 10_000)
+    monkeypatch.setattr(socket_base, "MAX_FRAME", 10_000)
     router = Router(f"ipc://{folder}/a")
     raw = zmq.Context.instance().socket(zmq.DEALER)
     raw.connect(f"ipc://{folder}/a")
