@@ -139,7 +139,7 @@ class World(WireHarness):
         return [n for n in notes(self.book("io")) if n.what is What.ACKNOWLEDGED]
 
     def acknowledged_after(
-        self, since: float, timeout_s: float = 10.0, *, but: frozenset[int] = frozenset()
+        self, since: float, timeout_s: float = 30.0, *, but: frozenset[int] = frozenset()
     ) -> float:
         """Seconds from `since` (monotonic) to the first acknowledgement after it, of another epoch
         than those in `but`."""
