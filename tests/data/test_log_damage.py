@@ -13,11 +13,12 @@ from pathlib import Path
 import pytest
 from log_streams import SPEC, episode, rows_of, write_log
 
-from robot_rl.data import segments
+from robot_rl.data import codec, segments
 from robot_rl.data.log_reader import LogReader
 from robot_rl.data.log_writer import LogWriter
 from robot_rl.data.segments import list_segments
 from robot_rl.errors import DataError
+from robot_rl.specs import ArraySpec
 from robot_rl.wire.chunk import HEADER_BYTES, ChunkKind, make_header, pack_header
 
 TESTS = Path(__file__).parent
@@ -180,3 +181,14 @@ def test_chunks_within_chunks_do_not_cost_for_ever(
     with pytest.raises(DataError, match="damaged beyond what can be told apart"):
         segments.check_segment(file)
     assert 0 < sum(read) <= segments.SEARCH_PASSES * file.stat().st_size
+
+
+def test_a_chunk_that_decodes_to_more_than_a_chunk_may_have_is_refused() -> None:
+    """Before anything is allocated: two megabytes would otherwise ask for sixteen gigabytes."""
+    camera = ArraySpec("camera", (640, 512, 3), "uint8", 0, 255)
+    spec = replace(SPEC, observation=(*SPEC.observation, camera))
+    count = 1 << 14
+    payload = bytes(count * (codec.lean_dtype(spec).itemsize + 4))
+    for read in (codec.decode, codec.decode_lean):
+        with pytest.raises(DataError, match="decoded bytes; at most"):
+            read(payload, count, spec)
