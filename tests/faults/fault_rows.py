@@ -50,9 +50,7 @@ ROWS = [
     Row("bits flipped in the stream", flipped_bits, "checksums_on_the_wire"),
     Row("partition, delay, cut connections", partitioned, "deduplication", slow=True),
     *(
-        Row(
-            f"network: {name}", inject, "deduplication", needs=no_namespaces, slow=True
-        )
+        Row(f"network: {name}", inject, "deduplication", needs=no_namespaces, slow=True)
         for name, inject in {
             "partition of 4 s": bad_link(7.0, loss=1.0),
             "1 % loss": bad_link(4.0, loss=0.01, delay_s=0.03),

@@ -32,7 +32,6 @@ from robot_rl.runtime.rundir import cpu_model
 
 RESULTS = Path(__file__).parents[2] / "docs" / "results" / "fault_probe.json"
 CONDITIONS = ("bare", "wire", "learner", "network", "disk", "killed", "all")
-LATE_US = 5000
 
 
 @contextlib.contextmanager
@@ -110,25 +109,25 @@ def bounce(world: World) -> None:
     time.sleep(0.7)
 
 
-def measure(rounds: int, seconds: float) -> dict[str, Any]:
+def measure(rounds: int, seconds: float, fifo: bool) -> dict[str, Any]:
     """Percentiles by condition and their ratios to the bare loop's."""
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in CONDITIONS}
     with Companion("learner", [sys.executable, "-m", "robot_rl.bench.busy", "--eager"]) as learner:
         for _ in range(rounds):
             for name in CONDITIONS:
                 with trouble(name, learner, seconds) as runtime:
-                    config = ProbeConfig(seconds, 1000, runtime_dir=runtime)
+                    config = ProbeConfig(seconds, 1000, fifo, runtime)
                     found[name].append(_probe(config))
     return summary(found) | {"rounds": rounds, "seconds": seconds, "period_us": 1000}
 
 
-def policy_periods(periods: int) -> dict[str, Any]:
+def policy_periods(periods: int, fifo: bool) -> dict[str, Any]:
     """So many periods at 100 Hz under everything at once, and as many of the bare loop."""
     seconds, result = periods / 100.0, {"periods": periods, "period_us": 10_000}
     with Companion("learner", [sys.executable, "-m", "robot_rl.bench.busy", "--eager"]) as learner:
         for name in ("bare", "all"):
             with trouble(name, learner, seconds) as runtime:
-                found = _probe(ProbeConfig(seconds, 10_000, runtime_dir=runtime))
+                found = _probe(ProbeConfig(seconds, 10_000, fifo, runtime))
             result[name] = {key: value for key, value in found.items() if key != "records"}
     return result
 
@@ -138,15 +137,16 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--periods", type=int, default=0, help="policy periods instead")
+    parser.add_argument("--fifo", action="store_true", help="the loop asks for SCHED_FIFO")
     parser.add_argument("--results", type=Path, default=RESULTS)
     options = parser.parse_args()
     book: dict[str, Any] = (
         json.loads(options.results.read_text()) if options.results.exists() else {}
     )
     if options.periods:
-        book["policy"] = policy_periods(options.periods)
+        book["policy"] = policy_periods(options.periods, options.fifo)
     else:
-        book["loop"] = measure(options.rounds, options.seconds)
+        book["loop"] = measure(options.rounds, options.seconds, options.fifo)
     load = [round(value, 1) for value in os.getloadavg()]
     book |= {"date": time.strftime("%Y-%m-%d"), "cpu": cpu_model(), "load_average": load}
     options.results.write_text(json.dumps(book, indent=1) + "\n")
