@@ -85,10 +85,12 @@ class Actor:
 
         while not ending():
             if not self._paused(ending):
-                return
+                break
             if not self._credit(ending, 2 if self.wait == "step" else self.episode_records):
-                return
+                break
             self.episode(ending)
+        if not stopping():
+            self.metrics.event(f"{self.actor} ends: stopped by an operator", self.total_steps)
 
     def episode(self, stopping: Callable[[], bool]) -> None:
         """One episode: reset, then steps until it ends or `stopping()`."""

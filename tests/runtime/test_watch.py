@@ -114,6 +114,9 @@ def test_a_run_on_two_hosts_with_keys(
     assert watch("--stop")[1]["control"] == "stop"
     wait_for("the actor to end", lambda: actor.poll() is not None, 60)
     assert actor.returncode == 0
+    events = "".join(path.read_text() for path in (tmp_path / "actor/metrics").glob("*.jsonl"))
+    assert "holds: paused by an operator" in events
+    assert "ends: stopped by an operator" in events
     text = (tmp_path / "learner.txt").read_text() + (tmp_path / "actor.txt").read_text()
     assert "WARNING" not in text
 
