@@ -8,13 +8,12 @@
 from __future__ import annotations
 
 import importlib
-import signal
 import sys
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
 from robot_rl.errors import ConfigError, RobotRLError, suggest
+from robot_rl.runtime.endpoints import stop_on_signals
 from robot_rl.wire.parent import die_with_parent
 
 ROLES = {
@@ -27,10 +26,7 @@ ROLES = {
 
 def stop_flag() -> Callable[[], bool]:
     """True once SIGTERM or SIGINT came."""
-    event = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: event.set())
-    return event.is_set
+    return stop_on_signals().is_set
 
 
 def main(arguments: list[str]) -> int:

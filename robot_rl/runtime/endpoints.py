@@ -71,10 +71,20 @@ class IngestConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def stop_on_signals() -> threading.Event:
-    """An event that SIGTERM and SIGINT set."""
+    """An event that SIGTERM and SIGINT set.
+
+    Once only: a second signal that interrupts `set` would wait for ever for the lock it holds.
+    """
     stop = threading.Event()
+    came: list[int] = []
+
+    def note(number: int, _: object) -> None:
+        if not came:
+            came.append(number)
+            stop.set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, note)
     return stop
 
 
