@@ -114,6 +114,7 @@ class Session:
             spec=spec.read_text() if spec.exists() else "",
             sync_ms=wire.sync_ms,
             granted=min(settings.steps, numbers_of(cfg).warmup_steps),
+            actors=settings.actors,
             insecure=wire.insecure,
             keys=key_setting(wire),
         )

@@ -64,6 +64,8 @@ class IngestConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     host may cost is this plus one sync. 0: acknowledged once appended, synced by the system."""
     granted: int = 0
     """STEP records the log may have before any learner grants more; UNLIMITED for recording."""
+    actors: int = 0
+    """Ids that the log may hold, at most; 0 for any number."""
     insecure: bool = False
     keys: str = ""
     """Folder of keys, for the actors' address; the learner's stays a private ipc path."""

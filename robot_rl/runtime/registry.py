@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from robot_rl.errors import HandshakeError
 from robot_rl.runtime.credits import Account, share
 from robot_rl.runtime.intake import LifeBook
 from robot_rl.wire.protocol import ActorStats, Beat, Hello
@@ -59,6 +60,19 @@ class Registry:
         book = self.books.setdefault((hello.actor, hello.epoch), LifeBook(hello.actor, hello.epoch))
         self.sessions[peer] = Session(book, hello.sender, now, user)
         return book
+
+    def check_room(self, actor: str, most: int) -> None:
+        """HandshakeError for an id that neither log nor session knows, beyond `most` of them.
+
+        The learner's replay has a ring for each actor; it is not to end because of one too many.
+        """
+        known = sorted({name for name, _ in self.books})
+        if most and actor not in known and len(known) >= most:
+            raise HandshakeError(
+                f"actor '{actor}' is one too many: this run has room for {most} "
+                f"({', '.join(known)}); valid: one of these ids, or actors={most + 1} where the "
+                "learner is started"
+            )
 
     def drop(self, book: LifeBook) -> list[bytes]:
         """Ends every session of a life; gives their peers."""

@@ -239,6 +239,7 @@ class IngestServer:
         peer = message.peer
         try:
             spec = p.check_hello(hello, self.spec)
+            self.registry.check_room(hello.actor, self.config.actors)
             if self.intake is None:
                 self._serve(LogWriter.create(Path(self.config.log_dir), spec))
         except RobotRLError as error:

@@ -274,6 +274,23 @@ def test_two_actors_with_one_id_on_two_hosts(wire: WireHarness, tmp_path: Path) 
         assert len(wire.wait_logged("a", 1, 31)) == 31
 
 
+def test_one_actor_too_many_is_refused_and_those_that_are_known_go_on(wire: WireHarness) -> None:
+    """Its records would end the learner, whose replay has a ring for each actor."""
+    wire.start_ingest(actors=1)
+    for actor in ("left", "right"):
+        wire.start_io(actor)
+    first, rng = wire.link("left", 1), np.random.default_rng(0)
+    write_episode(first, wire.spec, rng, 3)
+    wire.wait_logged("left", 1, 4)
+    second = wire.link("right", 1)
+    wait_for("the refusal", lambda: "one too many" in second.refusal())
+    assert "room for 1 (left); valid: one of these ids, or actors=2" in second.refusal()
+    first.close()
+    again = wire.link("left", 2)
+    write_episode(again, wire.spec, rng, 3)
+    wire.wait_logged("left", 2, 4)
+
+
 def test_credits_are_shared_and_survive_restarts(tmp_path: Path) -> None:
     with WireHarness(tmp_path, granted=0) as wire:
         ingest = wire.start_ingest()
