@@ -86,6 +86,7 @@ def repeat(job: Callable[[], None], stop: threading.Event) -> None:
 
 def shake(proxy: Proxy) -> None:
     """Delay, a stall, cut connections."""
+    time.sleep(1.0)
     proxy.delay_s = 0.02
     time.sleep(0.3)
     proxy.delay_s, proxy.stalled = 0.0, True
@@ -102,19 +103,20 @@ def grind(folder: Path) -> None:
 
 
 def bounce(world: World) -> None:
-    """Ingest dies and comes back."""
-    time.sleep(0.3)
+    """Ingest dies and comes back, for long enough that records flow."""
+    time.sleep(1.5)
     world.kill("ingest")
+    lives = world.output("ingest").count("READY")
     world.start_side("ingest")
-    time.sleep(0.7)
+    wait_for("ingest", lambda: world.output("ingest").count("READY") > lives, 60.0)
 
 
-def measure(rounds: int, seconds: float, fifo: bool) -> dict[str, Any]:
+def measure(rounds: int, seconds: float, fifo: bool, conditions: list[str]) -> dict[str, Any]:
     """Percentiles by condition and their ratios to the bare loop's."""
-    found: dict[str, list[dict[str, Any]]] = {name: [] for name in CONDITIONS}
+    found: dict[str, list[dict[str, Any]]] = {name: [] for name in conditions}
     with Companion("learner", [sys.executable, "-m", "robot_rl.bench.busy", "--eager"]) as learner:
         for _ in range(rounds):
-            for name in CONDITIONS:
+            for name in conditions:
                 with trouble(name, learner, seconds) as runtime:
                     config = ProbeConfig(seconds, 1000, fifo, runtime)
                     found[name].append(_probe(config))
@@ -139,14 +141,20 @@ def main() -> int:
     parser.add_argument("--periods", type=int, default=0, help="policy periods instead")
     parser.add_argument("--fifo", action="store_true", help="the loop asks for SCHED_FIFO")
     parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument(
+        "--conditions", default=",".join(CONDITIONS), help="the first is the bare one"
+    )
     options = parser.parse_args()
+    conditions = options.conditions.split(",")
+    if conditions[0] != "bare" or not set(conditions) <= set(CONDITIONS):
+        parser.error(f"conditions {conditions}; valid: bare and any of {', '.join(CONDITIONS)}")
     book: dict[str, Any] = (
         json.loads(options.results.read_text()) if options.results.exists() else {}
     )
     if options.periods:
         book["policy"] = policy_periods(options.periods, options.fifo)
     else:
-        book["loop"] = measure(options.rounds, options.seconds, options.fifo)
+        book["loop"] = measure(options.rounds, options.seconds, options.fifo, conditions)
     load = [round(value, 1) for value in os.getloadavg()]
     book |= {"date": time.strftime("%Y-%m-%d"), "cpu": cpu_model(), "load_average": load}
     options.results.write_text(json.dumps(book, indent=1) + "\n")

