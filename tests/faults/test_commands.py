@@ -97,6 +97,7 @@ def test_random_and_poisoned_commands_at_length(seed: int) -> None:
     assert len(emitted_by(25_000, seed=seed)) > 35_000
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_random_and_poisoned_commands_twin() -> None:
     with without("commands_are_checked"), pytest.raises(Broken, match="not finite"):
         emitted_by(300, seed=0)
