@@ -5,7 +5,7 @@
   python tests/benchmarks/curves.py pick_cube --name plain_rlpd agent.learner.bc_weight=0
 
 Runs lie in runs/curves/<name>-s<seed>; an interrupted one goes on, and one that ended at fewer
-steps too. What the curve needs of a finished one is kept in docs/results/runs, so that another
+steps too. What the curve needs of a finished one is kept in docs/results/seeds, so that another
 machine goes on with the next seed. docs/results/<name>.json and .svg are written after each run.
 """
 
@@ -30,7 +30,7 @@ KEPT = ("config.yaml", "run.json", "seconds", "metrics/train.jsonl", "metrics/ev
 
 def train(name: str, task: str, seed: int, steps: int, overrides: list[str]) -> Path:
     """One run to its end; gives the folder with what is kept of it."""
-    folder, kept = RUNS / f"{name}-s{seed}", RESULTS / "runs" / f"{name}-s{seed}"
+    folder, kept = RUNS / f"{name}-s{seed}", RESULTS / "seeds" / f"{name}-s{seed}"
     if max(evaluations(kept), default=0) >= steps:
         return kept
     if (folder / "config.yaml").exists():
