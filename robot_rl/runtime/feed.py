@@ -31,39 +31,42 @@ class Feeder:
         self.position = 0
         """Log position after the last record in replay."""
 
-    def poll(self) -> None:
-        """Reads what the log has beyond the pending chunks."""
+    def poll(self) -> bool:
+        """Reads some of what the log has beyond the pending chunks; False if there is no more."""
+        found = False
         for chunk in self._reader.poll(READ_AHEAD):
+            found = True
             self._pending.append((chunk.header, chunk.records))
             self.waiting += int((chunk.records["kind"] == Kind.STEP).sum())
         for amendment in self._reader.amendments[self._amended :]:
             self._replay.amend(amendment)
         self._amended = len(self._reader.amendments)
+        return found
 
     def advance(self, steps: int) -> bool:
         """Moves records into replay up to and with the `steps`-th STEP; False if the log ends."""
         if self.steps + self.waiting < steps:
             self.poll()
-        while self.steps < steps and self._pending:
-            header, records = self._pending.popleft()
-            is_step = records["kind"] == Kind.STEP
-            counts = np.cumsum(is_step)
-            need = steps - self.steps
-            if counts[-1] > need:
-                cut = int(np.searchsorted(counts, need)) + 1
-                rest = replace(
-                    header,
-                    first_sequence=int(records["sequence"][cut]),
-                    count=header.count - cut,
-                    position=header.position + cut,
-                )
-                self._pending.appendleft((rest, records[cut:]))
-                header, records = replace(header, count=cut), records[:cut]
-                taken = need
-            else:
-                taken = int(counts[-1])
-            self._replay.extend(header, records)
-            self.steps += taken
-            self.waiting -= taken
-            self.position = header.position + len(records)
+        while self.steps < steps and (self._pending or self.poll()):
+            self._take(steps - self.steps)
         return self.steps >= steps
+
+    def _take(self, need: int) -> None:
+        """The oldest pending chunk into replay, or its part up to and with the `need`-th STEP."""
+        header, records = self._pending.popleft()
+        counts = np.cumsum(records["kind"] == Kind.STEP)
+        if counts[-1] > need:
+            cut = int(np.searchsorted(counts, need)) + 1
+            rest = replace(
+                header,
+                first_sequence=int(records["sequence"][cut]),
+                count=header.count - cut,
+                position=header.position + cut,
+            )
+            self._pending.appendleft((rest, records[cut:]))
+            header, records = replace(header, count=cut), records[:cut]
+        taken = int(counts[len(records) - 1])
+        self._replay.extend(header, records)
+        self.steps += taken
+        self.waiting -= taken
+        self.position = header.position + len(records)

@@ -130,6 +130,21 @@ def test_a_resumed_learner_ends_bit_equal(log: Path, tmp_path: Path, stop: int) 
         assert np.array_equal(mine[name], theirs[name]), name
 
 
+def test_a_resume_reads_more_of_the_log_than_comes_at_a_time(
+    log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A long run's log is many times what one poll gives."""
+    from robot_rl.commands.learner_process import resume
+
+    first = learner(log, tmp_path / "run")
+    stop_after(first, 37)
+    monkeypatch.setattr("robot_rl.runtime.feed.READ_AHEAD", 1)
+    second = learner(log, tmp_path / "run")
+    resume(second, second.agent)
+    assert second.feeder.steps == first.feeder.steps
+    assert second.feeder.position == first.feeder.position
+
+
 def test_another_seed_ends_elsewhere(log: Path, tmp_path: Path) -> None:
     first, second = learner(log, tmp_path / "a", seed=1), learner(log, tmp_path / "b", seed=2)
     assert first.run(lambda: False)
