@@ -19,7 +19,7 @@ def mangled(kind: str, share: float = 0.15) -> Callable[[World], None]:
         world.start_side("ingest")
         world.start_side("io", mangle={"kind": kind, "share": share, "seed": 1})
         world.start_side("actor")
-        world.acknowledged_after(0.0, 10.0)
+        world.acknowledged_after(0.0, 25.0)
         time.sleep(1.0)
         world.acknowledged_after(time.monotonic(), 5.0)
 
@@ -34,7 +34,7 @@ def flipped_bits(world: World) -> None:
         proxy.flip = 0.0
         if not proxy.flipped:
             raise Broken("no bit was flipped")
-        world.acknowledged_after(time.monotonic(), 10.0)
+        world.acknowledged_after(time.monotonic(), 25.0)
         world.finish_actor()
 
 
@@ -50,7 +50,7 @@ def partitioned(world: World) -> None:
         proxy.stalled = True
         time.sleep(3.6)
         proxy.stalled = False
-        world.acknowledged_after(time.monotonic(), 10.0)
+        world.acknowledged_after(time.monotonic(), 25.0)
         world.finish_actor()
 
 
