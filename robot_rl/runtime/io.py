@@ -210,14 +210,24 @@ class IOProcess:
         return True
 
     def _ended(self, now: float) -> None:
-        """An empty ring whose writer is dead is done with."""
+        """A ring whose writer is dead is done with once it is empty, or cannot be read further."""
         ring = self.ring
         if ring is None or now - self._scanned < SCAN_S:
             return
         self._scanned = now
-        if not ring.writer_alive() and ring.depth == 0:
-            ring.close(remove=True)
-            self.ring = None
+        if ring.writer_alive() or ring.readable:
+            return
+        if left := ring.depth:
+            aside = ring.set_aside()
+            print(
+                f"WARNING {left} records of epoch {ring.identity.epoch} from sequence "
+                f"{ring.position} on cannot be read: their memory is damaged, and who wrote them "
+                f"is gone. Kept in {aside}; everything before them is safe",
+                file=sys.stderr,
+                flush=True,
+            )
+        ring.close(remove=True)
+        self.ring = None
 
 
 def ring_paths_left(process: IOProcess) -> bool:

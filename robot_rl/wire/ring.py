@@ -168,6 +168,15 @@ class RingReader:
         """Records written and not yet read."""
         return int(_COUNTER.unpack_from(self._map, _HEAD)[0]) - self.position
 
+    @property
+    def readable(self) -> bool:
+        """Whether the next record is there, whole and checked; asking takes nothing."""
+        row = self.position % self.identity.slots
+        size = self.identity.record_bytes
+        payload = self._rows[row, _SLOT.size : _SLOT.size + size].tobytes()
+        fits = self._places[row] == self.position and self._sums[row] == crc32c(payload)
+        return self.depth > 0 and bool(fits)
+
     def seek(self, position: int) -> None:
         """Goes on at `position`; used after a restart when records beyond `tail` are kept."""
         self.position = max(self.position, position)
@@ -211,6 +220,13 @@ class RingReader:
             unlock(self._file)
             return False
         return True
+
+    def set_aside(self) -> Path:
+        """Renames the file of a dead writer that cannot be read further, so that the next life is
+        found; gives its new path."""
+        aside = self.path.with_suffix(f".{self.identity.epoch:016x}.damaged")
+        os.rename(self.path, aside)
+        return aside
 
     def close(self, *, remove: bool = False) -> None:
         """Lets go of the ring; `remove` deletes it, for a dead writer's drained one."""

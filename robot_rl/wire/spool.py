@@ -63,7 +63,8 @@ class Spool:
         self._lock = FileLock(self.directory / "lock", f"the spool {self.directory}")
         for path in self.directory.glob("*.spare"):
             path.unlink()
-        for path in sorted(self.directory.glob("*.spool")):
+        numbered = [path for path in self.directory.glob("*.spool") if path.stem.isdecimal()]
+        for path in sorted(numbered, key=lambda path: int(path.stem)):
             self._number = int(path.stem)
             segment, problem = load_segment(path)
             self.torn = problem or self.torn

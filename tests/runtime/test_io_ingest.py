@@ -487,3 +487,30 @@ def test_ring_records_that_a_dead_io_process_had_spooled_are_not_doubled(wire: W
     wire.start_io("a")
     logged = wire.wait_logged("a", 9, len(recorder))
     require_equal(logged, recorder.array(record_dtype(wire.spec)), "after the worst moment")
+
+
+def test_a_dead_actors_damaged_ring_is_set_aside_and_the_next_life_goes_on(
+    wire: WireHarness,
+) -> None:
+    link = wire.link("a", 21)
+    recorder = Recorder(link)
+    write_episode(link, wire.spec, np.random.default_rng(1), 30)
+    link.close()
+    (ring,) = wire.runtime.glob("*.ring")
+    place = link._ring._offset + 10 * link._ring._stride + 40
+    data = bytearray(ring.read_bytes())
+    data[place] ^= 0x5A
+    ring.write_bytes(data)
+    later = wire.link("a", 22)
+    write_episode(later, wire.spec, np.random.default_rng(2), 40)
+    wire.start_ingest()
+    wire.start_io("a")
+    assert len(wire.wait_logged("a", 22, 41)) == 41
+    saved = wire.logged("a", 21)
+    assert len(saved) == 10
+    require_equal(saved, recorder.array(record_dtype(wire.spec))[: len(saved)], "before the damage")
+    (aside,) = wire.runtime.glob("*.damaged")
+    told = wire.output("io-a")
+    assert f"{31 - len(saved)} records of epoch 21 from sequence {len(saved)} on" in told
+    assert str(aside) in told
+    assert len(list(wire.runtime.glob("*.ring"))) == 1

@@ -176,3 +176,18 @@ def test_recycled_files_never_give_old_records_again(tmp_path: Path, monkeypatch
     again = Spool(copy, 1 << 30)
     assert places(drain(again)) == [(1, 41), (2, 1), (2, 2)]
     assert again.size == sum(path.stat().st_size for path in copy.glob("*.spool"))
+
+
+def test_somebodys_files_are_left_alone(tmp_path: Path) -> None:
+    """Also one named like a segment, but by no number; and numbers count as numbers."""
+    (tmp_path / "copy.spool").write_bytes(b"mine")
+    spool = Spool(tmp_path, 1 << 30)
+    put(spool, 1, 0, 3)
+    spool.close()
+    (segment,) = (path for path in tmp_path.glob("*.spool") if path.stem != "copy")
+    segment.rename(tmp_path / "9.spool")
+    again = Spool(tmp_path, 1 << 30)
+    put(again, 2, 0)
+    assert places(drain(again)) == [(1, 3), (2, 1)]
+    assert (tmp_path / "copy.spool").read_bytes() == b"mine"
+    again.close()
