@@ -1,10 +1,11 @@
 """A 1 kHz loop in the actor's place while learner, network and disk are in trouble.
 
     python tests/faults/probe.py --rounds 5 --seconds 4
-    python tests/faults/probe.py --periods 10000        (policy periods, at 100 Hz, all troubles)
+    python tests/faults/probe.py --periods 10000        (policy periods, at 10 Hz, all troubles)
 
 Conditions take turns; ratios are of medians over the rounds to the bare loop of the same rounds, so
 that what else the machine does touches both. The wire is the product's, over TCP through a proxy.
+"grind" is the bare loop beside the same busy disk: what the machine does to a loop without a wire.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ from robot_rl.bench.probe import ACTOR, ProbeConfig
 from robot_rl.runtime.rundir import cpu_model
 
 RESULTS = Path(__file__).parents[2] / "docs" / "results" / "fault_probe.json"
-CONDITIONS = ("bare", "wire", "learner", "network", "disk", "killed", "all")
+CONDITIONS = ("bare", "grind", "wire", "learner", "network", "disk", "killed", "all")
+BARE_SHARE = 10
+"""Of the policy periods, one in so many is also measured with a bare loop."""
 
 
 @contextlib.contextmanager
@@ -40,10 +43,20 @@ def trouble(kind: str, learner: Companion, seconds: float) -> Iterator[str]:
     if kind == "bare":
         yield ""
         return
+    stop = threading.Event()
+    jobs: list[Callable[[], None]] = []
+    if kind == "grind":
+        with tempfile.TemporaryDirectory(prefix="probe-") as name:
+            grinder = threading.Thread(target=repeat, args=(lambda: grind(Path(name)), stop))
+            grinder.start()
+            try:
+                yield ""
+            finally:
+                stop.set()
+                grinder.join()
+        return
     with tempfile.TemporaryDirectory(prefix="probe-") as name, World(Path(name)) as world:
         proxy = start(world)
-        stop = threading.Event()
-        jobs: list[Callable[[], None]] = []
         if kind in ("network", "all"):
             jobs.append(lambda: shake(proxy))
         if kind in ("disk", "all"):
@@ -123,13 +136,14 @@ def measure(rounds: int, seconds: float, fifo: bool, conditions: list[str]) -> d
     return summary(found) | {"rounds": rounds, "seconds": seconds, "period_us": 1000}
 
 
-def policy_periods(periods: int, fifo: bool) -> dict[str, Any]:
-    """So many periods at 100 Hz under everything at once, and as many of the bare loop."""
-    seconds, result = periods / 100.0, {"periods": periods, "period_us": 10_000}
+def policy_periods(periods: int, hz: int, fifo: bool) -> dict[str, Any]:
+    """So many periods at `hz` under everything at once, and a share of them of the bare loop."""
+    result: dict[str, Any] = {"periods": periods, "period_us": 1_000_000 // hz}
     with Companion("learner", [sys.executable, "-m", "robot_rl.bench.busy", "--eager"]) as learner:
-        for name in ("bare", "all"):
+        for name, share in (("bare", BARE_SHARE), ("all", 1)):
+            seconds = periods / share / hz
             with trouble(name, learner, seconds) as runtime:
-                found = _probe(ProbeConfig(seconds, 10_000, fifo, runtime))
+                found = _probe(ProbeConfig(seconds, 1_000_000 // hz, fifo, runtime))
             result[name] = {key: value for key, value in found.items() if key != "records"}
     return result
 
@@ -139,6 +153,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--periods", type=int, default=0, help="policy periods instead")
+    parser.add_argument("--hz", type=int, default=10, help="of the policy periods")
     parser.add_argument("--fifo", action="store_true", help="the loop asks for SCHED_FIFO")
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument(
@@ -152,7 +167,7 @@ def main() -> int:
         json.loads(options.results.read_text()) if options.results.exists() else {}
     )
     if options.periods:
-        book["policy"] = policy_periods(options.periods, options.fifo)
+        book["policy"] = policy_periods(options.periods, options.hz, options.fifo)
     else:
         book["loop"] = measure(options.rounds, options.seconds, options.fifo, conditions)
     load = [round(value, 1) for value in os.getloadavg()]
