@@ -3,7 +3,8 @@
     python tests/faults/soak.py --transitions 1000000
 
 Every record's CRC-32 is kept beside the wire and compared with the log read by the independent
-recorder. Memory and file handles of ingest are read from /proc, from a fifth of the way on.
+recorder. The learner's half (feeder and replay, touched beforehand, a batch now and then) reads the
+log as it grows. Memory and file handles of both are read from /proc, from a fifth of the way on.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import subprocess
 import sys
 import tempfile
 import time
@@ -36,6 +38,9 @@ from robot_rl.wire.sync import SpoolSync
 from robot_rl.wire.uplink import Uplink
 
 SENDERS, CHUNK = 16, 16
+START_EVERY = 50
+"""Records: every so manieth is the start of an episode."""
+READER = Path(__file__).parent / "soak_reader.py"
 BACKLOG = 4 << 20
 WARM = 0.2
 RESULTS = Path(__file__).parents[2] / "docs" / "results" / "fault_soak.json"
@@ -61,7 +66,7 @@ class Sender:
             rows = records[:count]
             rows["sequence"] = np.arange(sent, sent + count)
             rows["stamp_ns"] = rows["sequence"]
-            rows["kind"] = rows["sequence"] % 50 != 0
+            rows["kind"] = rows["sequence"] % START_EVERY != 0
             payload = rows.tobytes()
             size = rows.dtype.itemsize
             header = make_header(
@@ -103,16 +108,38 @@ def process_facts(pid: int) -> tuple[float, int]:
     return kib * 1024 / 1e6, len(os.listdir(f"/proc/{pid}/fd"))
 
 
+Sample = tuple[int, float, int, float, int]
+"""Records sent; MB and handles of ingest, MB and handles of the reader."""
+
+
+def start_reader(log: Path, steps: int) -> subprocess.Popen[str]:
+    """The learner's half, in a process of its own; it begins when there is a log."""
+    words = [sys.executable, str(READER), str(log), str(steps)]
+    return subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def end_reader(reader: subprocess.Popen[str]) -> dict[str, Any]:
+    """What it took from the log; it must have ended by itself."""
+    said = reader.communicate(timeout=120)[0].split()
+    if reader.returncode or "STEPS" not in said:
+        raise RuntimeError(f"the reader ended with {reader.returncode}: {' '.join(said)}")
+    at = said.index("STEPS")
+    return {"steps_in_replay": int(said[at + 1]), "reader_has_torch": said[at + 3] == "True"}
+
+
 def soak(folder: Path, transitions: int, report_s: float = 10.0) -> dict[str, Any]:
     """Runs it; gives the figures."""
+    each = transitions // SENDERS
+    steps = SENDERS * (each - -(-each // START_EVERY))
     with World(folder) as world:
         world.start_side("ingest")
         wait_for("ingest", lambda: "READY" in world.output("ingest"))
-        pid = world.sides["ingest"].pid
-        senders = [make_sender(world, n, transitions // SENDERS) for n in range(SENDERS)]
+        reader = start_reader(world.log_dir, steps)
+        pids = (world.sides["ingest"].pid, reader.pid)
+        senders = [make_sender(world, n, each) for n in range(SENDERS)]
         records = np.zeros(CHUNK, record_dtype(world.spec))
         records["obs.state"] = np.random.default_rng(0).standard_normal(records["obs.state"].shape)
-        samples: list[tuple[int, float, int]] = []
+        samples: list[Sample] = []
         began = said = sampled = time.monotonic()
         busy = senders
         while busy:
@@ -121,16 +148,20 @@ def soak(folder: Path, transitions: int, report_s: float = 10.0) -> dict[str, An
             if now - sampled > 0.25:
                 sampled = now
                 done = sum(len(sender.crcs) for sender in senders)
-                samples.append((done, *process_facts(pid)))
+                samples.append((done, *process_facts(pids[0]), *process_facts(pids[1])))
             if now - said > report_s:
                 said = now
-                print(f"{samples[-1][0]} sent, ingest {samples[-1][1]:.1f} MB", flush=True)
+                _, ours, _, theirs, _ = samples[-1]
+                print(f"{done} sent, ingest {ours:.1f} MB, reader {theirs:.1f} MB", flush=True)
         seconds = time.monotonic() - began
-        samples.append((transitions, *process_facts(pid)))
+        samples.append((transitions, *process_facts(pids[0]), *process_facts(pids[1])))
+        found = end_reader(reader)
         for sender in senders:
             sender.close()
-        found = compare(world.log_dir, senders)
-    return found | growth(samples, transitions) | {"seconds": round(seconds, 1)}
+        found |= compare(world.log_dir, senders)
+    for who, column in (("ingest", 1), ("reader", 3)):
+        found |= growth(who, [(s[0], *s[column : column + 2]) for s in samples], transitions)
+    return found | {"steps": steps, "seconds": round(seconds, 1)}
 
 
 def compare(log: Path, senders: list[Sender]) -> dict[str, Any]:
@@ -151,16 +182,16 @@ def compare(log: Path, senders: list[Sender]) -> dict[str, Any]:
     }
 
 
-def growth(samples: list[tuple[int, float, int]], transitions: int) -> dict[str, Any]:
-    """Ingest's memory and handles from the warm part on; the slope is a least-squares line."""
+def growth(who: str, samples: list[tuple[Any, ...]], transitions: int) -> dict[str, Any]:
+    """Memory and handles of one process from the warm part on; the slope by least squares."""
     warm = np.array([s for s in samples if s[0] >= WARM * transitions])
     slope = float(np.polyfit(warm[:, 0], warm[:, 1], 1)[0]) * 1e6 if len(warm) > 2 else float("nan")
     return {
-        "ingest_MB_warm": round(float(warm[0, 1]), 2),
-        "ingest_MB_end": round(float(warm[-1, 1]), 2),
-        "ingest_MB_per_million": round(slope, 2),
-        "ingest_handles_warm": int(warm[0, 2]),
-        "ingest_handles_end": int(warm[-1, 2]),
+        f"{who}_MB_warm": round(float(warm[0, 1]), 2),
+        f"{who}_MB_end": round(float(warm[-1, 1]), 2),
+        f"{who}_MB_per_million": round(slope, 2),
+        f"{who}_handles_warm": int(warm[0, 2]),
+        f"{who}_handles_end": int(warm[-1, 2]),
     }
 
 

@@ -1,4 +1,4 @@
-"""A short soak: nothing lost, nothing doubled, ingest's handles stay as they are."""
+"""A short soak: nothing lost, nothing doubled, all of it in replay, handles stay as they are."""
 
 from __future__ import annotations
 
@@ -13,4 +13,7 @@ def test_soak(tmp_path: Path) -> None:
     found = soak(tmp_path, 200_000)
     assert found["transitions"] == 200_000
     assert (found["lost"], found["doubled"], found["not_byte_equal"]) == (0, 0, 0)
-    assert found["ingest_handles_end"] == found["ingest_handles_warm"]
+    assert found["steps_in_replay"] == found["steps"]
+    assert not found["reader_has_torch"]
+    for who in ("ingest", "reader"):
+        assert found[f"{who}_handles_end"] == found[f"{who}_handles_warm"]
