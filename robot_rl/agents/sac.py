@@ -34,8 +34,7 @@ class SAC:
     """Implements `Agent`; RLPD with LayerNorm, an ensemble and demonstrations in the batch."""
 
     input_slopes = False
-    """Whether the steps also give the gradients by their observations (rows, width): of the
-    critics' loss, and of the actor's cloning term."""
+    """Whether `critic_step` also gives the loss's gradient by its observations (rows, width)."""
 
     def __init__(
         self,
@@ -162,7 +161,7 @@ class SAC:
                 members[i], obs[rows], action[rows], reward[rows], discount[rows], next_obs[rows],
                 noise[rows],
             )  # fmt: skip
-        actor_metrics, *_ = self._update_actor(obs[rows], action[rows], demo[rows], noise)
+        actor_metrics = self._update_actor(obs[rows], action[rows], demo[rows], noise)
         return torch.cat((critic_metrics, actor_metrics))
 
     def _update_critics(
@@ -178,14 +177,13 @@ class SAC:
             slopes.append(self.gripper.update(obs, action[:, -1], reward, discount, next_obs))
         return (metrics, sum(slopes[1:], slopes[0])) if self.input_slopes else (metrics,)
 
-    def _update_actor(
-        self, obs: Tensor, action: Tensor, demo: Tensor, noise: Tensor
-    ) -> tuple[Tensor, ...]:
-        """One step of actor and temperature; metrics and, with `input_slopes`, d λBC / d obs."""
+    def _update_actor(self, obs: Tensor, action: Tensor, demo: Tensor, noise: Tensor) -> Tensor:
         moving = action[:, : self.dim].contiguous()
-        given = self._actor_step(*self._actor_inputs(obs, moving, demo, noise[-self.batch_size :]))
+        (metrics,) = self._actor_step(
+            *self._actor_inputs(obs, moving, demo, noise[-self.batch_size :])
+        )
         self.policy.lerp_(self.actor.value, self.policy_tau)
-        return given
+        return metrics
 
     def _critic_inputs(self, *rows: Tensor) -> tuple[Tensor, ...]:
         flat = (self.actor.value, self.log_temperature.value, self.target)
@@ -237,19 +235,18 @@ class SAC:
         actor: Tensor, mean: Tensor, square: Tensor, steps: Tensor,
         log_temperature: Tensor, t_mean: Tensor, t_square: Tensor, t_steps: Tensor,
         critic: Tensor, obs: Tensor, action: Tensor, demo: Tensor, noise: Tensor,
-    ) -> tuple[Tensor, ...]:  # fmt: skip
+    ) -> tuple[Tensor]:  # fmt: skip
         """One step of Adam on the actor, and one on log α down J(α) = α (H - H̄) (eq. 18)."""
         temperature = log_temperature.exp()
-        (gradient, slope), (loss, (log_prob, chosen)) = torch.func.grad_and_value(
-            self.actor_loss, argnums=(0, 4), has_aux=True
+        gradient, (loss, (log_prob, chosen)) = torch.func.grad_and_value(
+            self.actor_loss, has_aux=True
         )(actor, temperature, self.cloning(steps), critic, obs, action, demo, noise)
         adam_(Trained(actor, mean, square, steps), gradient, self.lr)
         entropy = -log_prob.mean()
-        too_much = temperature * (entropy - self.target_entropy)  # dJ / d log α
-        adam_(Trained(log_temperature, t_mean, t_square, t_steps), too_much, self.lr)
+        slope = temperature * (entropy - self.target_entropy)  # dJ / d log α
+        adam_(Trained(log_temperature, t_mean, t_square, t_steps), slope, self.lr)
         saturation = (chosen.abs() > 0.98).float().mean()
-        metrics = torch.stack((loss, entropy, temperature[0], saturation, gradient.norm()))
-        return (metrics, slope) if self.input_slopes else (metrics,)
+        return (torch.stack((loss, entropy, temperature[0], saturation, gradient.norm())),)
 
     def cloning(self, steps: Tensor) -> Tensor:
         """λ after so many actor updates: `bc_weight`, halved every `bc_half_life` of them."""
@@ -262,18 +259,14 @@ class SAC:
         """mean (α log π(a|s) - mean over all critics of Q(s, a)) (1812.05905, eq. 7).
 
         With `bc_weight` also λ · mean over demonstrations of |tanh μ(s) - a|² (Nair et al.,
-        1709.10089, eq. 4, without the filter), λ fading as in DAPG (1709.10087, eq. 4). Only
-        this term has a gradient by `obs` where `input_slopes` are asked for.
+        1709.10089, eq. 4, without the filter), λ fading as in DAPG (1709.10087, eq. 4).
         """
-        seen = obs.detach() if self.input_slopes else obs
-        outputs = mlp(self.actor_layout.views(actor), seen, self.dtype)[0]
+        outputs = mlp(self.actor_layout.views(actor), obs, self.dtype)[0]
         chosen, log_prob = squashed_sample(outputs, noise)
-        x = torch.cat((seen, chosen), dim=1)
+        x = torch.cat((obs, chosen), dim=1)
         q = mlp(self.critic_layout.views(critic), x, self.dtype)[..., 0].mean(0)
         loss = (temperature * log_prob - q).mean()
         if self.bc_weight > 0.0:
-            if self.input_slopes:
-                outputs = mlp(self.actor_layout.views(actor), obs, self.dtype)[0]
             error = (torch.tanh(outputs[:, : self.dim]) - action).square().sum(1)
             loss = loss + cloning * (demo * error).sum() / demo.sum().clamp_min(1.0)
         return loss, (log_prob, chosen)

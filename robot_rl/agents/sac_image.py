@@ -1,11 +1,9 @@
 """SAC and RLPD from images: SAC on features of a convolutional encoder.
 
-As in DrQ (2004.13649) and RLPD from pixels: the critics' loss trains the encoder, the actor's
-features are constants to its own SAC loss, images are shifted at random by up to 4 pixels. The
-cloning term trains the encoder too (`bc_encoder`): demonstrated actions say what to look for long
-before a sparse reward does. Each observation is encoded once an update: the features of `obs` serve
-critics and actor, those of `next_obs` the next action and the targets (no target encoder, as in
-DrQ-v2, 2107.09645).
+As in DrQ (2004.13649) and RLPD from pixels: the critics' loss alone trains the encoder, the actor
+sees its features as constants, images are shifted at random by up to 4 pixels. Each observation is
+encoded once an update: the features of `obs` serve critics and actor, those of `next_obs` the next
+action and the targets (no target encoder, as in DrQ-v2, 2107.09645).
 """
 
 from __future__ import annotations
@@ -57,7 +55,6 @@ class ImageSAC(SAC):
         policy_tau: float = 1.0,
         bc_weight: float = 0.0,
         bc_half_life: float | None = None,
-        bc_encoder: bool = True,  # the cloning term trains the encoder too
         final_scale: float = 1e-2,
         discrete_gripper: bool = False,
         features: int = 64,  # of each camera
@@ -76,7 +73,6 @@ class ImageSAC(SAC):
             bc_half_life=bc_half_life, final_scale=final_scale, policy_tau=policy_tau,
             discrete_gripper=discrete_gripper, normalize=False, metrics_every=metrics_every,
         )  # fmt: skip
-        self.bc_encoder = bc_encoder and bc_weight > 0.0
         self.image_spec, self.cameras = spec, [camera.name for camera in cameras]
         self.encoder_layout = encoder_layout(cameras, features)
         first = fresh_encoder(self.encoder_layout, self.generator)
@@ -112,11 +108,9 @@ class ImageSAC(SAC):
             critic_metrics, slope = self._update_critics(
                 members[i], obs, action[rows], reward[rows], discount[rows], next_obs, noise[rows]
             )
-            if i == self.utd - 1:
-                actor_metrics, cloning = self._update_actor(obs, action[rows], demo[rows], noise)
-                slope = slope + cloning if self.bc_encoder else slope
             (gradient,) = torch.autograd.grad(seen, encoder, slope[:, -seen.shape[1] :])
             adam_(self.encoder, gradient, self.lr)
+        actor_metrics = self._update_actor(obs, action[rows], demo[rows], noise)
         return torch.cat((critic_metrics, actor_metrics))
 
     def policy_weights(self) -> dict[str, Array]:

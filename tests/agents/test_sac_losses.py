@@ -131,32 +131,3 @@ def test_actions_at_the_bounds_are_trained_on_within_them() -> None:
     one.update(batch)
     two.update(inner)
     np.testing.assert_array_equal(one.state()["critic.w0"], two.state()["critic.w0"])
-
-
-def cloning_loss(agent: SAC, obs: torch.Tensor, action: torch.Tensor) -> torch.Tensor:
-    """λ mean |tanh μ(s) - a|² over the demonstrations, by modules."""
-    from reference_sac import build
-
-    mean = build(agent.state(), "actor.", 0, False)(obs).chunk(2, -1)[0]
-    return agent.bc_weight * (torch.tanh(mean) - action).square().sum(1).mean()
-
-
-@pytest.mark.parametrize("compile", [False, True])
-def test_slopes_by_observations_are_the_cloning_terms_alone(compile: bool) -> None:
-    """What an encoder learns from the actor: demonstrations, and nothing of Q or entropy."""
-
-    class WithSlopes(SAC):
-        input_slopes = True
-
-    agent = WithSlopes(
-        SPEC, seed=3, hidden=(32, 32), batch_size=ROWS, utd=UTD, bc_weight=0.5, compile=compile
-    )
-    batch = make_batch(ROWS)
-    obs = torch.from_numpy(batch.obs["state"]).requires_grad_()
-    action, demo = torch.from_numpy(batch.action), torch.from_numpy(batch.demo)
-    shown = demo > 0
-    cloning_loss(agent, obs[shown], action[shown]).backward()
-    noise = torch.randn(ROWS, SPEC.action_dim)
-    _, slope = agent._update_actor(obs.detach(), action, demo, noise)
-    torch.testing.assert_close(slope, obs.grad, rtol=1e-4, atol=1e-7)
-    assert bool((slope[~shown] == 0).all())

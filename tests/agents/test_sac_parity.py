@@ -120,7 +120,6 @@ def test_compiled_gripper_head_and_image_agent_equal_eager() -> None:
     camera = ArraySpec("wrist", (32, 32, 3), "uint8", 0, 255)
     seeing = replace(SPEC, observation=(*SPEC.observation, camera))
     sizes: dict[str, Any] = {"hidden": (32, 32), "batch_size": ROWS, "utd": 1, "features": 8}
-    sizes["bc_weight"] = 0.1
     agents = [
         ImageSAC(seeing, seed=3, compile=compile, discrete_gripper=True, final_scale=1.0, **sizes)
         for compile in (True, False)
@@ -134,23 +133,3 @@ def test_compiled_gripper_head_and_image_agent_equal_eager() -> None:
     }  # fmt: skip
     for name in gradients:
         assert relative(fast[name], eager[name]) < 1e-3, name
-
-
-def test_demonstrations_train_the_encoder_unless_told_not_to() -> None:
-    camera = ArraySpec("wrist", (32, 32, 3), dtype="uint8")
-    seeing = replace(SPEC, observation=(*SPEC.observation, camera))
-    states = []
-    for bc_encoder in (True, False):
-        agent = ImageSAC(
-            seeing, seed=3, compile=False, hidden=(32, 32), batch_size=ROWS, utd=1, features=8,
-            final_scale=1.0, bc_weight=0.5, bc_encoder=bc_encoder,
-        )  # fmt: skip
-        agent.update(make_batch(ROWS, spec=seeing))
-        states.append(agent.state())
-    moments = [name for name in states[0] if ".mean." in name]
-    different = {
-        name.partition(".")[0]
-        for name in moments
-        if not np.array_equal(states[0][name], states[1][name])
-    }
-    assert different == {"encoder"}
