@@ -87,7 +87,7 @@ class Limits:
     workspace_low: Vector
     workspace_high: Vector
     """Box of the end effector's origin (3,), m."""
-    orientation: Vector = tuple(GRIPPER_DOWN)
+    orientation: Vector = tuple(GRIPPER_DOWN.tolist())
     """Centre of the permitted orientations, quaternion (w, x, y, z)."""
     max_rotation: float
     """Largest angle from `orientation`, rad; below pi/2, so that braking stays inside."""
