@@ -39,7 +39,7 @@ def run_ingest(
         bind_to_parent(config.parent_pid)
     server = IngestServer(config)
     if ready is not None:
-        ready(server.router.address, server.door.address)
+        ready(server.router.address, server.door.router.address)
     try:
         while not stop.is_set():
             server.turn()

@@ -145,4 +145,4 @@ def garbage_is_counted() -> None:
     def fatal(self: Any, what: str) -> None:
         raise RuntimeError(what)
 
-    replace("robot_rl.runtime.server:IngestServer._count_garbage", fatal)
+    replace("robot_rl.runtime.complaints:Complaints.count_garbage", fatal)

@@ -1,0 +1,60 @@
+"""The learner's address of ingest: weights, credits and commands come in, figures go out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from robot_rl.errors import PoisonedDataError, WireError
+from robot_rl.runtime.complaints import Complaints
+from robot_rl.runtime.weight_store import WeightStore
+from robot_rl.wire import protocol as p
+from robot_rl.wire.sockets import Received, Router
+
+
+@dataclass(slots=True)
+class Door:
+    """What the learner (and an operator) have said last; `take` handles one message."""
+
+    router: Router
+    complaints: Complaints
+    granted: int
+    """Environment steps that all actors together may take."""
+    stats: Callable[[], p.Stats]
+    store: WeightStore = field(default_factory=WeightStore)
+    control: p.Control = field(default_factory=p.Control)
+    updates: int = 0
+    news: bool = False
+    """Something that actors are told at once."""
+    _heard: float = 0.0
+
+    def take(self, message: Received) -> None:
+        """Handles one message; what makes no sense is answered, counted and said."""
+        try:
+            parsed = p.decode(message.head)
+            match parsed:
+                case p.Ask():
+                    self.updates = parsed.updates
+                    self.router.send(message.peer, p.encode(self.stats()))
+                case p.Grant(total):
+                    self.granted = total
+                case p.Steer():
+                    self.steer(parsed)
+                case p.Part():
+                    self.news = self.store.take(parsed, message.body) or self.news
+                case _:
+                    raise WireError(f"a {type(parsed).__name__} at the learner's address")
+            self._heard = time.monotonic()
+        except (WireError, PoisonedDataError) as error:
+            self.complaints.count_garbage(f"from the learner's side: {error}")
+            self.router.send(message.peer, p.encode(p.Refusal(str(error))))
+
+    def steer(self, steer: p.Steer) -> None:
+        """An operator's command, for every actor."""
+        self.control = p.Control(self.control.number + 1, steer.kind, steer.value)
+        self.news = True
+
+    def learner_age_ms(self) -> int:
+        """Milliseconds since a learner was heard; -1 before."""
+        return int(1000 * (time.monotonic() - self._heard)) if self._heard else -1

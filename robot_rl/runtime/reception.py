@@ -1,0 +1,200 @@
+"""The actors' address of ingest: who may come in, what they send, and what they are told."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from robot_rl.data.log_writer import LogWriter
+from robot_rl.errors import DataError, RobotRLError, WireError
+from robot_rl.runtime.census import census
+from robot_rl.runtime.complaints import Complaints
+from robot_rl.runtime.door import Door
+from robot_rl.runtime.endpoints import IngestConfig
+from robot_rl.runtime.gate import refusal_of
+from robot_rl.runtime.intake import Gap, Intake, LifeBook
+from robot_rl.runtime.registry import Registry, Session
+from robot_rl.specs import EnvSpec
+from robot_rl.wire import protocol as p
+from robot_rl.wire.record import record_dtype
+from robot_rl.wire.sockets import Received, Router
+
+
+@dataclass(slots=True)
+class Reception:
+    """Sessions with actors' I/O processes; consoles come to the same address."""
+
+    config: IngestConfig
+    router: Router
+    door: Door
+    complaints: Complaints
+    registry: Registry = field(default_factory=Registry)
+    spec: EnvSpec | None = None
+    intake: Intake | None = None
+    """None until there is a log: one that exists, or a specification to make one for."""
+    touched: dict[int, LifeBook] = field(default_factory=dict)
+    """Lives that sent records since the last `commit`."""
+    shared: bool = False
+    """Whether somebody's credits changed."""
+
+    def serve(self, log: LogWriter) -> None:
+        """The log is there: counts what it has, and takes records from now on."""
+        self.spec = log.spec
+        self.intake = Intake(log, record_dtype(log.spec), self.config.sync_ms)
+        for (actor, epoch), count in census(log.path).items():
+            following = log.last_sequence(actor, epoch) + 1
+            self.registry.restore(actor, epoch, following, count.records, count.steps)
+            self.intake.records += count.records
+            self.intake.steps += count.steps
+
+    def take(self, message: Received) -> None:
+        """Handles one message; nothing that a peer sends ends ingest."""
+        session = self.registry.sessions.get(message.peer)
+        if session is not None and session.user != message.user:
+            session = None  # a routing id that its owner has left, taken by another key
+        if message.head == p.DATA_HEAD and session is not None:
+            self._data(message, session)
+            return
+        try:
+            parsed = p.decode(message.head)
+        except WireError as error:
+            self.complaints.count_garbage(f"from an actor's side: {error}")
+            return
+        if reason := refusal_of(self.router, message.user, parsed):
+            self.complaints.count_refused(reason)
+            self.refuse(message.peer, reason, retry=False)
+        elif isinstance(parsed, p.Hello):
+            self._hello(message, parsed)
+        elif isinstance(parsed, p.Steer):
+            self.door.steer(parsed)
+        elif isinstance(parsed, p.Ask):  # a console's; unlike the learner's it is no heartbeat
+            self.router.send(message.peer, p.encode(self.door.stats()))
+        elif session is None:
+            self.refuse(message.peer, "say hello first")
+        elif isinstance(parsed, p.Beat):
+            session.heard, session.beat = time.monotonic(), parsed
+            self.router.send(message.peer, p.encode(self.news_for(session.book)))
+        elif isinstance(parsed, p.Get):
+            self.send_part(message.peer, session, parsed)
+        else:
+            self.complaints.count_garbage(f"a {type(parsed).__name__} from an actor's side")
+
+    def admit(self) -> None:
+        """Who may connect; sessions of keys that are revoked meanwhile end."""
+        self.router.tend()
+        for line in self.router.complaints():
+            self.complaints.say(line)
+        allow = self.router.allow
+        if not self.router.allow_changed or allow is None:
+            return
+        self.router.allow_changed = False
+        for peer, session in list(self.registry.sessions.items()):
+            if reason := allow.refusal(session.user):
+                del self.registry.sessions[peer]
+                self.refuse(peer, reason, retry=False)
+                self.complaints.say(f"session of actor '{session.book.actor}' ended: {reason}")
+
+    def commit(self) -> None:
+        """Appends what came to the log, then shares out credits."""
+        if self.intake is None:
+            return
+        for book in self.touched.values():
+            self._commit(self.intake, book)
+        self.touched.clear()
+        self.share()
+
+    def share(self) -> None:
+        """Shares the learner's grant out among those who are there."""
+        steps = self.intake.steps if self.intake else 0
+        changed = self.registry.share(self.door.granted, steps, time.monotonic())
+        self.shared = changed or self.shared
+
+    def tell(self) -> None:
+        """Every actor the news, and the weights that it waits for."""
+        for peer, session in self.registry.sessions.items():
+            self.send_part(peer, session, None)
+            self.router.send(peer, p.encode(self.news_for(session.book)))
+
+    def news_for(self, book: LifeBook) -> p.News:
+        """What the actor of this life should know."""
+        return p.News(
+            book.actor,
+            book.epoch,
+            book.acknowledged,
+            self.door.store.version,
+            self.door.store.size,
+            book.account.allowed,
+            self.door.control,
+            self.door.learner_age_ms(),
+        )
+
+    def send_part(self, peer: bytes, session: Session, get: p.Get | None) -> None:
+        """What was asked for now (`get`), or what a standing request waits for."""
+        store = self.door.store
+        found = store.answer(session, get) if get else store.wanted(session)
+        if found is not None:
+            self.router.send(peer, p.encode(found[0]), b"", found[1])
+
+    def refuse(self, peer: bytes, reason: str, *, retry: bool = True) -> None:
+        """Says why not."""
+        self.router.send(peer, p.encode(p.Refusal(reason, retry)))
+
+    def _data(self, message: Received, session: Session) -> None:
+        if self.intake is None:
+            self.refuse(message.peer, "say hello first")
+            return
+        session.heard = time.monotonic()
+        try:
+            self.intake.take(session.book, message.extra, message.body)
+        except DataError as error:
+            if not isinstance(error, Gap):
+                self.complaints.count_garbage(f"chunk of actor '{session.book.actor}': {error}")
+            del self.registry.sessions[message.peer]
+            self.refuse(message.peer, str(error))
+            return
+        self.touched[id(session.book)] = session.book
+
+    def _hello(self, message: Received, hello: p.Hello) -> None:
+        peer = message.peer
+        try:
+            spec = p.check_hello(hello, self.spec)
+            self.registry.check_room(hello.actor, self.config.actors)
+            if self.intake is None:
+                self.serve(LogWriter.create(Path(self.config.log_dir), spec))
+        except RobotRLError as error:
+            self.complaints.count_refused(f"handshake refused: {error}")
+            self.refuse(peer, str(error), retry=False)
+            return
+        book = self.registry.claim(peer, hello, time.monotonic(), message.user)
+        if book is None:
+            self.refuse(
+                peer,
+                f"actor id '{hello.actor}' is in use by another I/O process; "
+                "valid: an id of its own for each actor",
+            )
+            return
+        if self.intake is not None and book.pending:
+            self._commit(self.intake, book)
+        if hello.first_sequence > book.next_sequence:
+            missing = hello.first_sequence - book.next_sequence
+            self.complaints.gaps += missing
+            self.complaints.warn(
+                f"actor '{hello.actor}' no longer has {missing} records before sequence "
+                f"{hello.first_sequence}"
+            )
+            book.next_sequence = book.acknowledged = hello.first_sequence
+            book.account.steps += missing
+        book.expected = book.next_sequence
+        self.share()
+        self.router.send(peer, p.encode(p.Welcome(self.news_for(book))))
+
+    def _commit(self, intake: Intake, book: LifeBook) -> None:
+        try:
+            intake.commit(book)
+        except DataError as error:
+            self.complaints.warn(
+                f"the log cannot be written, records stay in the actors' spools: {error}"
+            )
+            for peer in self.registry.drop(book):
+                self.refuse(peer, str(error))
