@@ -1,4 +1,4 @@
-"""SAC and RLPD for state observations, losses in paper order.
+"""SAC and RLPD for state observations; the losses are in `losses.py`.
 
 SAC: Haarnoja et al., 1812.05905. RLPD: Ball et al., 2302.02948 — SAC with LayerNorm critics, a
 random subset of targets, many critic updates a step, and half of each batch from demonstrations.
@@ -6,7 +6,6 @@ random subset of targets, many critic updates a step, and half of each batch fro
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
@@ -17,14 +16,14 @@ from robot_rl.agents.block import input_scale, to_block
 from robot_rl.agents.compiling import Step, compiled
 from robot_rl.agents.graphed import Graphed
 from robot_rl.agents.gripper import GripperHead
+from robot_rl.agents.losses import Losses
 from robot_rl.agents.matmul import use_fast_float32
 from robot_rl.agents.metrics import METRICS
-from robot_rl.agents.optim import Trained, adam_
+from robot_rl.agents.optim import Trained
 from robot_rl.agents.options import check_options, check_spec
 from robot_rl.agents.packing import pack, policy_arrays, unpack
 from robot_rl.networks.flat import Layout, xavier_uniform_
-from robot_rl.networks.gaussian import squashed_sample
-from robot_rl.networks.mlp import mlp, mlp_layout
+from robot_rl.networks.mlp import mlp_layout
 from robot_rl.networks.observation import vector_size
 from robot_rl.specs import EnvSpec
 from robot_rl.types import Array, Batch
@@ -74,12 +73,9 @@ class SAC:
             use_fast_float32()
         self.spec, self.device = spec, torch.device(device)
         self.batch_size, self.utd, self.subset, self.critics = batch_size, utd, subset, critics
-        self.lr, self.tau, self.entropy_backup = lr, tau, entropy_backup
-        self.bc_weight, self.bc_half_life = bc_weight, bc_half_life
-        self.final_scale, self.policy_tau = final_scale, policy_tau
+        self.lr, self.final_scale, self.policy_tau = lr, final_scale, policy_tau
         self.normalize, self.metrics_every, self.blocks = normalize, metrics_every, 0
         self.dim, width = spec.action_dim - int(discrete_gripper), vector_size(spec)
-        self.target_entropy = -self.dim / 2 if target_entropy is None else target_entropy
         self.generator = torch.Generator().manual_seed(seed)
 
         self.dtype = torch.float32 if precision == "float32" else torch.bfloat16
@@ -87,6 +83,12 @@ class SAC:
             width + self.dim, hidden, 1, copies=critics, layer_norm=layer_norm
         )
         self.actor_layout = mlp_layout(width, hidden, 2 * self.dim)
+        self.losses = Losses(
+            self.critic_layout, self.actor_layout, self.dim, critics, subset, self.dtype, lr, tau,
+            entropy_backup=entropy_backup, bc_weight=bc_weight, bc_half_life=bc_half_life,
+            target_entropy=-self.dim / 2 if target_entropy is None else target_entropy,
+            input_slopes=self.input_slopes,
+        )  # fmt: skip
         self.critic, self.actor = self._fresh(self.critic_layout), self._fresh(self.actor_layout)
         start = torch.full((1,), initial_temperature, device=self.device).log()
         self.log_temperature = Trained.fresh(start)
@@ -102,8 +104,8 @@ class SAC:
                 width, hidden, self.generator, device=self.device, dtype=self.dtype,
                 layer_norm=layer_norm, final_scale=final_scale, lr=lr, tau=tau,
             )  # fmt: skip
-        self._critic_step: Step = self.critic_step
-        self._actor_step: Step = self.actor_step
+        self._critic_step: Step = self.losses.critic_step
+        self._actor_step: Step = self.losses.actor_step
         if compile and self.device.type == "cpu":
             self._compile(width)
         self._block = Graphed(self.block, lambda: list(self._tensors().values()))
@@ -112,9 +114,9 @@ class SAC:
         row = torch.zeros(self.batch_size)
         obs, action = row[:, None].repeat(1, width), row[:, None].repeat(1, self.dim)
         inputs = self._critic_inputs(torch.arange(self.subset), obs, action, row, row, obs, action)
-        self._critic_step = compiled(self.critic_step, inputs)
+        self._critic_step = compiled(self.losses.critic_step, inputs)
         inputs = self._actor_inputs(obs, action, row, action)
-        self._actor_step = compiled(self.actor_step, inputs)
+        self._actor_step = compiled(self.losses.actor_step, inputs)
         if self.gripper:
             self.gripper.compile(obs, row)
 
@@ -191,89 +193,6 @@ class SAC:
 
     def _actor_inputs(self, *rows: Tensor) -> tuple[Tensor, ...]:
         return (*self.actor.tensors, *self.log_temperature.tensors, self.critic.value, *rows)
-
-    # -- losses: pure functions of their arguments, which they update in place ---------------
-
-    def critic_step(
-        self,
-        critic: Tensor, mean: Tensor, square: Tensor, steps: Tensor,
-        actor: Tensor, log_temperature: Tensor, target: Tensor, members: Tensor,
-        obs: Tensor, action: Tensor, reward: Tensor, discount: Tensor, next_obs: Tensor,
-        noise: Tensor,
-    ) -> tuple[Tensor, ...]:  # fmt: skip
-        """One step of Adam on the critics, then Polyak on their targets.
-
-        y = r + γ m (min over a random subset of Q'(s', a') - α log π(a'|s')), a' ~ π(s')
-        (2302.02948, algorithm 1; the entropy term only with `entropy_backup`).
-        """
-        next_action, log_prob = self.sample(actor, next_obs, noise)
-        parts = self.critic_layout.views(target)
-        if self.subset < self.critics:
-            parts = {name: part.index_select(0, members) for name, part in parts.items()}
-        next_x = torch.cat((next_obs, next_action), dim=1)
-        value = mlp(parts, next_x, self.dtype)[..., 0].amin(0)
-        if self.entropy_backup:
-            value = value - log_temperature.exp() * log_prob
-        y = reward + discount * value
-
-        (gradient, slope), (loss, q) = torch.func.grad_and_value(
-            self.critic_loss, argnums=(0, 1), has_aux=True
-        )(critic, torch.cat((obs, action), dim=1), y)
-        adam_(Trained(critic, mean, square, steps), gradient, self.lr)
-        target.lerp_(critic, self.tau)
-        error = (q - y).abs().mean()
-        metrics = torch.stack((loss, q.mean(), y.mean(), error, gradient.norm()))
-        return (metrics, slope[:, : obs.shape[1]]) if self.input_slopes else (metrics,)
-
-    def critic_loss(self, critic: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Σ over critics of mean (Q(s, a) - y)² (1812.05905, eq. 5); and Q (critics, rows)."""
-        q = mlp(self.critic_layout.views(critic), x, self.dtype)[..., 0]
-        return (q - y).square().mean(1).sum(), q
-
-    def actor_step(
-        self,
-        actor: Tensor, mean: Tensor, square: Tensor, steps: Tensor,
-        log_temperature: Tensor, t_mean: Tensor, t_square: Tensor, t_steps: Tensor,
-        critic: Tensor, obs: Tensor, action: Tensor, demo: Tensor, noise: Tensor,
-    ) -> tuple[Tensor]:  # fmt: skip
-        """One step of Adam on the actor, and one on log α down J(α) = α (H - H̄) (eq. 18)."""
-        temperature = log_temperature.exp()
-        gradient, (loss, (log_prob, chosen)) = torch.func.grad_and_value(
-            self.actor_loss, has_aux=True
-        )(actor, temperature, self.cloning(steps), critic, obs, action, demo, noise)
-        adam_(Trained(actor, mean, square, steps), gradient, self.lr)
-        entropy = -log_prob.mean()
-        slope = temperature * (entropy - self.target_entropy)  # dJ / d log α
-        adam_(Trained(log_temperature, t_mean, t_square, t_steps), slope, self.lr)
-        saturation = (chosen.abs() > 0.98).float().mean()
-        return (torch.stack((loss, entropy, temperature[0], saturation, gradient.norm())),)
-
-    def cloning(self, steps: Tensor) -> Tensor:
-        """λ after so many actor updates: `bc_weight`, halved every `bc_half_life` of them."""
-        return self.bc_weight * torch.exp2(-steps / (self.bc_half_life or math.inf))
-
-    def actor_loss(
-        self, actor: Tensor, temperature: Tensor, cloning: Tensor, critic: Tensor, obs: Tensor,
-        action: Tensor, demo: Tensor, noise: Tensor,
-    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:  # fmt: skip
-        """mean (α log π(a|s) - mean over all critics of Q(s, a)) (1812.05905, eq. 7).
-
-        With `bc_weight` also λ · mean over demonstrations of |tanh μ(s) - a|² (Nair et al.,
-        1709.10089, eq. 4, without the filter), λ fading as in DAPG (1709.10087, eq. 4).
-        """
-        outputs = mlp(self.actor_layout.views(actor), obs, self.dtype)[0]
-        chosen, log_prob = squashed_sample(outputs, noise)
-        x = torch.cat((obs, chosen), dim=1)
-        q = mlp(self.critic_layout.views(critic), x, self.dtype)[..., 0].mean(0)
-        loss = (temperature * log_prob - q).mean()
-        if self.bc_weight > 0.0:
-            error = (torch.tanh(outputs[:, : self.dim]) - action).square().sum(1)
-            loss = loss + cloning * (demo * error).sum() / demo.sum().clamp_min(1.0)
-        return loss, (log_prob, chosen)
-
-    def sample(self, actor: Tensor, obs: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-        """a ~ π(s) (rows, dim) and log π(a|s) (rows,)."""
-        return squashed_sample(mlp(self.actor_layout.views(actor), obs, self.dtype)[0], noise)
 
     # -- weights and state -----------------------------------------------------------------
 

@@ -39,8 +39,8 @@ def run_reference(agent: SAC, blocks: int, *, backup: bool) -> tuple[ReferenceSA
             part = slice(i * ROWS, (i + 1) * ROWS)
             rows = {name: torch.from_numpy(array[part]) for name, array in data.items()}
             loss = reference.critic(rows, noise[part], members[i], backup)
-        fading = 0.0 if agent.bc_half_life is None else block / agent.bc_half_life
-        losses += [loss, reference.actor(rows, noise[-ROWS:], agent.bc_weight * 0.5**fading)]
+        fading = 0.0 if agent.losses.bc_half_life is None else block / agent.losses.bc_half_life
+        losses += [loss, reference.actor(rows, noise[-ROWS:], agent.losses.bc_weight * 0.5**fading)]
     return reference, losses
 
 
@@ -91,7 +91,7 @@ def test_ensemble_equals_a_module_loop_in_value_and_gradient() -> None:
     state = agent.state()
     x = torch.randn(ROWS, 8, generator=torch.Generator().manual_seed(0))
     y = torch.randn(ROWS, generator=torch.Generator().manual_seed(1))
-    gradient, (loss, q) = torch.func.grad_and_value(agent.critic_loss, has_aux=True)(
+    gradient, (loss, q) = torch.func.grad_and_value(agent.losses.critic_loss, has_aux=True)(
         agent.critic.value, x, y
     )
     parts = agent.critic_layout.views(gradient)

@@ -92,7 +92,7 @@ def test_bfloat16_gradient_points_the_same_way() -> None:
     generator = torch.Generator().manual_seed(0)
     x, y = torch.randn(ROWS, 8, generator=generator), torch.randn(ROWS, generator=generator)
     one, two = (
-        torch.func.grad(agent.critic_loss, has_aux=True)(agent.critic.value, x, y)[0]
+        torch.func.grad(agent.losses.critic_loss, has_aux=True)(agent.critic.value, x, y)[0]
         for agent in (exact, rough)
     )
     assert float(torch.cosine_similarity(one, two, dim=0)) > 0.995
