@@ -17,7 +17,8 @@ from robot_rl.commands.common import key_setting, numbers_of, settings_of, wire_
 from robot_rl.commands.video import video_of_run
 from robot_rl.errors import ConfigError, WireError
 from robot_rl.report.console import RunConsole
-from robot_rl.report.metrics import MetricsWriter, read_metrics, session_origin
+from robot_rl.report.metrics import MetricsWriter, session_origin
+from robot_rl.report.metrics_reader import read_metrics
 from robot_rl.report.records import RunRecord
 from robot_rl.report.view import RunWatcher
 from robot_rl.runtime import ingest, io

@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from robot_rl.report.metrics import MetricsTail
+from robot_rl.report.metrics_reader import MetricsTail
 from robot_rl.report.records import (
     ActorRecord,
     EpisodeRecord,

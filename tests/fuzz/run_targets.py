@@ -14,7 +14,7 @@ from wire_targets import SPEC
 from robot_rl.commands.common import numbers_of, settings_of, wire_of
 from robot_rl.config import load_config
 from robot_rl.factory import agent_name
-from robot_rl.report.metrics import read_metrics
+from robot_rl.report.metrics_reader import read_metrics
 from robot_rl.report.page import parts
 from robot_rl.report.records import (
     ActorRecord,

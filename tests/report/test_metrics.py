@@ -10,13 +10,8 @@ import pytest
 from fake_run import Clock
 
 from robot_rl.errors import DataError
-from robot_rl.report.metrics import (
-    BackgroundMetricsWriter,
-    MetricsTail,
-    MetricsWriter,
-    read_metrics,
-    session_origin,
-)
+from robot_rl.report.metrics import BackgroundMetricsWriter, MetricsWriter, session_origin
+from robot_rl.report.metrics_reader import MetricsTail, read_metrics
 from robot_rl.report.records import EvalRecord, EventRecord, LearnerRecord, scalars
 from robot_rl.types import EpisodeSummary
 

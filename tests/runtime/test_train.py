@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from robot_rl.data.log_reader import LogReader
-from robot_rl.report.metrics import read_metrics
+from robot_rl.report.metrics_reader import read_metrics
 from robot_rl.wire.record import Kind
 
 TINY = [
