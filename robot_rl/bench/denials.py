@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from robot_rl.errors import WireError
-from robot_rl.wire.keys import ClientKeys, KeyFolder, Role
+from robot_rl.wire.key_files import Role
+from robot_rl.wire.keys import ClientKeys, KeyFolder
 from robot_rl.wire.sockets import Dealer, Router
 
 LIMIT_S = 5.0

@@ -35,7 +35,8 @@ from robot_rl.testing.wire_harness import (
 )
 from robot_rl.types import Transition
 from robot_rl.wire.actor_link import ActorLink
-from robot_rl.wire.keys import KeyFolder, Role
+from robot_rl.wire.key_files import Role
+from robot_rl.wire.keys import KeyFolder
 from robot_rl.wire.memory import keep_heap
 
 ACTORS = 16

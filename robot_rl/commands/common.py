@@ -13,7 +13,8 @@ from omegaconf import DictConfig
 from robot_rl.config import GROUPS, config_file, convert, load_config, plain, section
 from robot_rl.errors import ConfigError
 from robot_rl.runtime.settings import AgentNumbers, RunSettings, WireSettings
-from robot_rl.wire.keys import KeyFolder, Role, key_folder
+from robot_rl.wire.key_files import Role
+from robot_rl.wire.keys import KeyFolder, key_folder
 
 NOT_SETTINGS = {*GROUPS, "choices"}
 

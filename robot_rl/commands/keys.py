@@ -26,7 +26,8 @@ from typing import Any
 
 from robot_rl.commands.common import emit
 from robot_rl.errors import ConfigError
-from robot_rl.wire.keys import Key, KeyFolder, Role, key_folder
+from robot_rl.wire.key_files import Key, Role
+from robot_rl.wire.keys import KeyFolder, key_folder
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

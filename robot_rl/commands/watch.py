@@ -24,7 +24,8 @@ from robot_rl.commands.common import emit, wire_of
 from robot_rl.commands.session import runtime_of
 from robot_rl.errors import ConfigError, WireError
 from robot_rl.runtime.rundir import RunDir
-from robot_rl.wire.keys import ClientKeys, KeyFolder, Role, key_folder
+from robot_rl.wire.key_files import Role
+from robot_rl.wire.keys import ClientKeys, KeyFolder, key_folder
 from robot_rl.wire.operator_link import OperatorLink
 from robot_rl.wire.protocol import ControlKind, Stats
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from robot_rl.wire import protocol as p
-from robot_rl.wire.keys import Role
+from robot_rl.wire.key_files import Role
 from robot_rl.wire.sockets import Router
 
 

@@ -19,7 +19,7 @@ import msgspec
 
 from robot_rl.errors import HandshakeError, SpecError, WireError
 from robot_rl.specs import EnvSpec
-from robot_rl.wire.keys import Role
+from robot_rl.wire.key_files import Role
 
 PROTOCOL = 1
 MAGIC = "robot-rl"

@@ -20,7 +20,8 @@ import zmq
 
 from robot_rl.errors import InUseError, WireError
 from robot_rl.wire.addresses import insecure_warning, parse_address, private_directory
-from robot_rl.wire.keys import ClientKeys, Key, KeyFolder, Role
+from robot_rl.wire.key_files import Key, Role
+from robot_rl.wire.keys import ClientKeys, KeyFolder
 from robot_rl.wire.locks import FileLock
 from robot_rl.wire.monitor import Trouble, complaint
 from robot_rl.wire.probe import offered_security

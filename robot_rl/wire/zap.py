@@ -13,7 +13,8 @@ import zmq
 from zmq.utils import z85
 
 from robot_rl.errors import WireError
-from robot_rl.wire.keys import Key, KeyFolder, Role, read_key
+from robot_rl.wire.key_files import Key, Role, read_key
+from robot_rl.wire.keys import KeyFolder
 
 DOMAIN = b"robot-rl"
 LOOK_S = 0.2

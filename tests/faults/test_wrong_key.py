@@ -12,7 +12,8 @@ from fault_world import ACTOR, World, wait_for
 
 from robot_rl.errors import HandshakeError, WireError
 from robot_rl.testing.wire_harness import write_episode
-from robot_rl.wire.keys import KeyFolder, Role
+from robot_rl.wire.key_files import Role
+from robot_rl.wire.keys import KeyFolder
 from robot_rl.wire.operator_link import OperatorLink
 from robot_rl.wire.protocol import ControlKind
 

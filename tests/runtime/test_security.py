@@ -21,7 +21,8 @@ from robot_rl.testing.check_wire import Recorder, require_equal
 from robot_rl.testing.wire_harness import WireHarness, random_observation, wait_for, write_episode
 from robot_rl.wire import protocol as p
 from robot_rl.wire.chunk import ChunkKind, make_header, pack_header
-from robot_rl.wire.keys import ClientKeys, KeyFolder, Role
+from robot_rl.wire.key_files import Role
+from robot_rl.wire.keys import ClientKeys, KeyFolder
 from robot_rl.wire.mailbox import LinkStatus
 from robot_rl.wire.operator_link import OperatorLink
 from robot_rl.wire.record import new_record, record_dtype, write_start

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from robot_rl.cli import main
-from robot_rl.wire.keys import KeyFolder, Role
+from robot_rl.wire.key_files import Role
+from robot_rl.wire.keys import KeyFolder
 
 AGENT = ["agent=sac", "agent.learner.hidden=[16,16]", "agent.learner.compile=false"]
 LEARNER = [

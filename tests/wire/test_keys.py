@@ -11,7 +11,8 @@ import pytest
 
 from robot_rl.cli import main
 from robot_rl.errors import WireError
-from robot_rl.wire.keys import ClientKeys, KeyFolder, Role, key_folder
+from robot_rl.wire.key_files import Role
+from robot_rl.wire.keys import ClientKeys, KeyFolder, key_folder
 
 
 @pytest.fixture
