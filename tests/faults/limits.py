@@ -2,8 +2,8 @@
 
     python tests/faults/limits.py --commands 10000000
 
-Goals are anywhere, also far outside, and change in mid-motion; the arm follows or lags behind; with
-and without a leash, with the FR3's limits and gentler ones. (NaN and wrong shapes are refused before
+Goals are anywhere, also far outside, and change in mid-motion; the arm follows or lags; with and
+without a leash, with the FR3's limits and gentler ones. (NaN and wrong shapes are refused before
 the limiter.) Goes on where it stopped; every batch has a seed of its own.
 """
 
