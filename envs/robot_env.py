@@ -140,6 +140,12 @@ class RobotEnv(gymnasium.Env[Any, Array]):
             self._viewer = self._camera(self._render_camera)
         return self._viewer.read().image
 
+    def trip(self, reason: str) -> None:
+        """Stops the robot and latches the fault where it has a safety layer (SafeRobot.trip)."""
+        trip = getattr(self.robot, "trip", None)
+        if trip is not None:
+            trip(reason)
+
     def close(self) -> None:
         """Frees robot and cameras; may be called twice."""
         for camera in (*self.cameras.values(), *filter(None, [self._viewer])):

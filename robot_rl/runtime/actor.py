@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -121,7 +121,7 @@ class Actor:
         source = Source.POLICY if self.policy.version else Source.RANDOM
         sample = self.teleop.read()
         if sample is not None and sample.stop:
-            raise RobotFault("emergency stop pressed at the teleoperation device")
+            self._emergency_stop()
         before = self.hands.takeovers
         action, self.hands = arbitrate(chunk.actions[0], sample, self.hands, proposal_source=source)
         record.takeovers += self.hands.takeovers - before
@@ -146,6 +146,14 @@ class Actor:
         record.success = int(info["success"])
         record.human_steps += action.source is Source.HUMAN
         return next_obs, transition.stamp_ns, terminated or truncated
+
+    def _emergency_stop(self) -> NoReturn:
+        """Latches the robot's fault, then ends the actor: a person starts it again."""
+        reason = "emergency stop pressed at the teleoperation device"
+        trip = getattr(getattr(self.env, "unwrapped", self.env), "trip", None)
+        if trip is not None:
+            trip(reason)
+        raise RobotFault(reason)
 
     def _transition(
         self,

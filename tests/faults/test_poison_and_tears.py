@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,12 +15,18 @@ from fault_recorder import Broken
 from fault_world import ACTOR, World, wait_for
 
 from drivers.limits import FR3, limits_within
+from drivers.mujoco.fr3 import make
 from drivers.safe_robot import PERIOD_NS, SafeRobot
+from envs.robot_env import RobotEnv
+from envs.tasks.reach import Reach
 from robot_rl.errors import PoisonedDataError, RobotFault, WireError
 from robot_rl.intervention import Hands, arbitrate
+from robot_rl.report.metrics import MetricsWriter
+from robot_rl.runtime.actor import Actor
 from robot_rl.runtime.checkpoint import CheckpointState, newest_checkpoint, save_checkpoint
 from robot_rl.testing.fakes import FakeRobot
-from robot_rl.types import Command
+from robot_rl.types import Array, Chunk, Command, Observation, TeleopSample
+from robot_rl.wire.actor_link import ActorLink
 
 PAGE = 4096
 
@@ -176,3 +184,70 @@ def test_motion_after_a_stop_only_by_a_person() -> None:
 def test_motion_after_a_stop_only_by_a_person_twin() -> None:
     with without("emergency_stop_latches"), pytest.raises(Broken, match="after the emergency"):
         stopped_by_a_person(np.random.default_rng(0))
+
+
+class Hand:
+    """A teleoperation device whose button is pressed once, then let go."""
+
+    def __init__(self, at: int) -> None:
+        self.readings, self.at = 0, at
+
+    def read(self) -> TeleopSample | None:
+        self.readings += 1
+        if self.readings != self.at:
+            return None
+        return TeleopSample(np.zeros(7, np.float32), time.monotonic_ns(), stop=True)
+
+    def close(self) -> None:
+        pass
+
+
+class Forward:
+    """A policy that always goes on."""
+
+    version = 1
+
+    def act(self, obs: Observation, step: int, stamp_ns: int) -> Chunk:
+        forward = np.full((1, 7), 0.5, np.float32)
+        return Chunk(forward, np.ones(1, bool), step, stamp_ns, self.version)
+
+    def reset(self) -> None:
+        pass
+
+    def load(self, weights: Mapping[str, Array], version: int) -> None:
+        pass
+
+
+def stopped_at_the_device(folder: Path) -> None:
+    """A real actor and the simulated arm: the stop latches in the robot, and the actor ends."""
+    env = RobotEnv(make(), Reach())
+    with World(folder) as world, MetricsWriter(folder / "run", ACTOR) as metrics:
+        link = ActorLink(world.runtime, env.data_spec, ACTOR, 1)
+        actor = Actor(
+            env=env, policy=Forward(), teleop=Hand(at=8), link=link, metrics=metrics,
+            actor=ACTOR, epoch=1, seed=0, wait="never",
+        )  # fmt: skip
+        with pytest.raises(RobotFault, match="emergency stop pressed"):
+            actor.run(lambda: False)
+        assert link.next_sequence == 8  # the start and seven steps: nothing after the button
+        before = env.robot.read().pose
+        try:  # the button is up again, and somebody goes on as if nothing had been
+            for _ in range(10):
+                env.step(np.full(7, 0.5, np.float32))
+        except RobotFault:
+            pass
+        env.robot.clock.sleep_until(env.robot.clock.now_ns() + 10 * PERIOD_NS)
+        moved = float(np.linalg.norm(env.robot.read().pose[0, :3] - before[0, :3]))
+        link.close()
+        env.close()
+    if moved > 0.005:  # braking takes its way
+        raise Broken(f"the arm moved {1000 * moved:.1f} mm after the emergency stop")
+
+
+def test_a_stop_at_the_device_latches_in_the_robot(tmp_path: Path) -> None:
+    stopped_at_the_device(tmp_path)
+
+
+def test_a_stop_at_the_device_latches_in_the_robot_twin(tmp_path: Path) -> None:
+    with without("emergency_stop_latches"), pytest.raises(Broken, match="after the emergency"):
+        stopped_at_the_device(tmp_path)

@@ -65,3 +65,15 @@ def test_keys_take_over_in_a_run(tmp_path: Path) -> None:
     assert (human["intervention_id"] >= 1).all()
     np.testing.assert_allclose(human["human"][:, 0], 0.5)
     assert np.isnan(steps["human"][steps["source"] != Source.HUMAN]).all()
+
+
+def test_the_emergency_stop_ends_a_run_with_the_reason(tmp_path: Path) -> None:
+    """What was done before it is kept; nothing is done after it, and the exit code says so."""
+    command = [sys.executable, "-m", "robot_rl.cli", "train", f"run={tmp_path}/run", *WORDS]
+    code, shown = run_in_terminal(tmp_path, [*command, "steps=100000"], b"x", 100)
+    assert code not in (0, -signal.SIGKILL), shown
+    assert "emergency stop pressed at the teleoperation device" in shown
+    log = tmp_path / "run" / "log"
+    if log.exists():
+        for chunk in LogReader(log).chunks():
+            assert not (chunk.records["source"] == Source.HUMAN).any()
