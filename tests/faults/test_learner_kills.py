@@ -147,3 +147,25 @@ def test_a_killed_learner_twin(tmp_path: Path) -> None:
         assert run.process.wait(180) == -signal.SIGKILL, world.said("learner")[-500:]
         with pytest.raises(Broken, match="arrays"):
             require_bit_equal(run, world, tmp_path / "whole")
+
+
+@pytest.mark.slow
+def test_a_stopped_learner_holds_nobody_up_and_ends_bit_equal(tmp_path: Path) -> None:
+    """SIGSTOP for 3 s, twice: the actor goes on (I3), and what the learner learns is the same."""
+    with World(tmp_path / "run", settings={"actor": {"rate_hz": 100.0}}) as world:
+        run = LearnerRun(tmp_path / "run", 600)
+        world.start_all()
+        run.wait_first(run.start(world))
+        assert run.process is not None
+        for _ in range(2):
+            run.process.send_signal(signal.SIGSTOP)
+            time.sleep(0.3)
+            blocks, acknowledged = run.blocks(), len(world.acknowledgements())
+            time.sleep(2.7)
+            assert run.blocks() == blocks, "it is stopped"
+            assert len(world.acknowledgements()) > acknowledged + 20
+            run.process.send_signal(signal.SIGCONT)
+            run.wait_first(time.monotonic())
+        assert run.process.wait(180) == 0, world.said("learner")[-500:]
+        require_bit_equal(run, world, tmp_path / "whole")
+        world.finish().require()
