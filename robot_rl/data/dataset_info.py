@@ -10,6 +10,7 @@ import numpy as np
 
 from robot_rl.data.episodes import read_episodes
 from robot_rl.data.log_reader import LogReader
+from robot_rl.data.quarantine import Quarantine
 from robot_rl.data.segments import check_segment, list_segments
 from robot_rl.errors import DataError
 from robot_rl.types import Source
@@ -63,6 +64,7 @@ def dataset_info(path: Path | str) -> dict[str, Any]:
         "human_share": human / used if used else 0.0,
         "interventions": takeovers,
         "amendments": dict(amendments),
+        "quarantined": Quarantine.count_in(path),
     }
 
 

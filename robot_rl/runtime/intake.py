@@ -10,6 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
+from robot_rl.data.quarantine import Quarantine
 from robot_rl.errors import DataError, PoisonedDataError
 from robot_rl.runtime.credits import Account
 from robot_rl.types import Array
@@ -63,8 +64,11 @@ class Intake:
     for book in intake.durable(): acknowledge(book)
     """
 
-    def __init__(self, log: Log, dtype: np.dtype, sync_ms: float) -> None:
-        self._log, self.dtype = log, dtype
+    def __init__(
+        self, log: Log, dtype: np.dtype, sync_ms: float, quarantine: Quarantine | None = None
+    ) -> None:
+        """quarantine: where poisoned records are kept; without one they are only counted."""
+        self._log, self.dtype, self._kept = log, dtype, quarantine
         self.records = 0
         """In the log, by this process."""
         self.steps = 0
@@ -157,12 +161,16 @@ class Intake:
         if self.syncer is not None:
             self.syncer.close()
         try:
+            if self._kept is not None:
+                self._kept.close()
             self._log.close()
         except OSError as error:
             raise DataError(f"the log cannot be synced: {error}") from error
 
     def _sync(self) -> None:
         """Runs in the syncer's thread; the loop may change to a new segment meanwhile."""
+        if self._kept is not None:
+            self._kept.sync()
         try:
             self._log.sync()
         except OSError as error:
@@ -220,12 +228,15 @@ class Intake:
 
     def _quarantine(self, book: LifeBook, record: Array) -> None:
         why = poisoned(record) or f"it says sequence {int(record['sequence'][0])}"
+        payload, where = record.tobytes(), "it is not in the log"
+        if self._kept is not None and self._kept.add(self._header(book, payload), payload):
+            where = f"it is in {self._kept.path}, not in the log"
         print(
-            f"WARN quarantined record {book.next_sequence} of actor '{book.actor}': {why}; "
-            "it is not in the log",
+            f"WARN quarantined record {book.next_sequence} of actor '{book.actor}': {why}; {where}",
             file=sys.stderr,
             flush=True,
         )
+        self._appends += 1
         book.quarantined += 1
         book.account.steps += 1  # the actor took it; another one may be granted in its place
         self.quarantined += 1

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from robot_rl.data.log_writer import LogWriter
+from robot_rl.data.quarantine import Quarantine
 from robot_rl.errors import DataError, RobotRLError, WireError
-from robot_rl.runtime.census import census
+from robot_rl.runtime.census import Count, census
 from robot_rl.runtime.complaints import Complaints
 from robot_rl.runtime.door import Door
 from robot_rl.runtime.endpoints import IngestConfig
@@ -41,10 +42,16 @@ class Reception:
     def serve(self, log: LogWriter) -> None:
         """The log is there: counts what it has, and takes records from now on."""
         self.spec = log.spec
-        self.intake = Intake(log, record_dtype(log.spec), self.config.sync_ms)
-        for (actor, epoch), count in census(log.path).items():
-            following = log.last_sequence(actor, epoch) + 1
-            self.registry.restore(actor, epoch, following, count.records, count.steps)
+        kept = Quarantine(log.path)
+        self.complaints.warn(kept.problem)
+        self.intake = Intake(log, record_dtype(log.spec), self.config.sync_ms, kept)
+        self.intake.quarantined = kept.count
+        counts = census(log.path)
+        for actor, epoch in {**counts, **kept.sequences}:
+            count = counts.get((actor, epoch), Count())
+            following = kept.following(actor, epoch, log.last_sequence(actor, epoch) + 1)
+            book = self.registry.restore(actor, epoch, following, count.records, count.steps)
+            book.quarantined = len(kept.sequences.get((actor, epoch), ()))
             self.intake.records += count.records
             self.intake.steps += count.steps
 

@@ -37,13 +37,16 @@ class Registry:
     sessions: dict[bytes, Session] = field(default_factory=dict)
     books: dict[tuple[str, int], LifeBook] = field(default_factory=dict)
 
-    def restore(self, actor: str, epoch: int, next_sequence: int, records: int, steps: int) -> None:
+    def restore(
+        self, actor: str, epoch: int, next_sequence: int, records: int, steps: int
+    ) -> LifeBook:
         """A life that the log has already."""
         book = LifeBook(actor, epoch, next_sequence, next_sequence, records)
         book.expected = next_sequence
         taken = steps + next_sequence - records  # what is missing was quarantined, but taken
         book.account = Account(taken, taken)
         self.books[actor, epoch] = book
+        return book
 
     def claim(self, peer: bytes, hello: Hello, now: float, user: str = "") -> LifeBook | None:
         """The book of a greeted life; None while another living I/O process holds the id.

@@ -68,7 +68,13 @@ def deduplication() -> None:
 
     replace("robot_rl.runtime.intake:Intake.take", take)
     replace("robot_rl.runtime.intake:Intake._commit", commit)
-    replace("robot_rl.runtime.registry:Registry.restore", lambda *_: None)
+
+    def forget(_: Any, actor: str, epoch: int, *__: Any) -> Any:
+        from robot_rl.runtime.intake import LifeBook
+
+        return LifeBook(actor, epoch)
+
+    replace("robot_rl.runtime.registry:Registry.restore", forget)
     function: Any = None
 
     def claim(self: Any, *words: Any) -> LifeBook | None:

@@ -153,6 +153,8 @@ def test_poisoned_record_is_quarantined_and_reported(wire: WireHarness) -> None:
     wait_for("the count", lambda: (s := learner.stats()) is not None and s.quarantined == 1)
     text = wire.output("ingest")
     assert "WARN quarantined record 20 of actor 'a'" in text
+    (kept,) = wire.log_dir.glob("quarantine.chunks")
+    assert f"it is in {kept}, not in the log" in text
     assert "reward" in text
 
 
@@ -328,6 +330,11 @@ def test_quarantined_steps_are_granted_again(tmp_path: Path) -> None:
         wire.start_ingest()
         learner.grant(40)
         wait_for("the same after a restart", lambda: link.credits == 43)
+        wait_for("the count", lambda: (s := learner.stats()) is not None and s.quarantined == 3)
+        found = learner.stats()
+        assert found is not None
+        assert found.gaps == 0, "the last record was quarantined, not lost"
+        assert "no longer has" not in wire.output("ingest")
 
 
 def test_weights_larger_than_a_message_and_a_new_ingest(wire: WireHarness) -> None:
