@@ -10,7 +10,8 @@ from robot_rl.runtime.intake import LifeBook
 from robot_rl.wire.protocol import ActorStats, Beat, Hello
 
 LEASE_S = 1.0
-"""An I/O process that was heard within this time keeps its actor's id."""
+"""An I/O process that was heard within this time keeps its actor's id, unless the next one holds
+the same spool's lock: then it is dead."""
 ACTIVE_S = 3.0
 """A life heard within this time gets credits."""
 
@@ -49,9 +50,9 @@ class Registry:
         return book
 
     def claim(self, peer: bytes, hello: Hello, now: float, user: str = "") -> LifeBook | None:
-        """The book of a greeted life; None while another living I/O process holds the id.
+        """The book of a greeted life; None while the I/O process of another spool holds the id.
 
-        An I/O process's older connection ends; so does the session of another one that has been
+        An older connection of the same spool ends; so does the session of another one that has been
         silent for `LEASE_S`.
         """
         for other, session in list(self.sessions.items()):

@@ -7,11 +7,16 @@ The lock files themselves stay: unlinking a locked file would let two holders in
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
+import secrets
+import struct
 from contextlib import suppress
 from pathlib import Path
 
 from robot_rl.errors import InUseError
+
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 class FileLock:
@@ -39,6 +44,17 @@ class FileLock:
         os.ftruncate(self._descriptor, 0)
         with suppress(OSError):  # a full disk: the lock holds, only its holder's name is missing
             os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
+
+    def identity(self) -> int:
+        """63 bits that name this very lock among those of all hosts, whoever holds it: of this
+        host's boot and the lock's file. Random where the host does not tell its boot."""
+        try:
+            boot = BOOT_ID.read_bytes()
+        except OSError:
+            return secrets.randbits(63)
+        facts = os.fstat(self._descriptor)
+        text = boot + struct.pack("<QQ", facts.st_dev, facts.st_ino)
+        return int.from_bytes(hashlib.sha256(text).digest()[:8], "little") >> 1
 
     def release(self) -> None:
         """Frees the lock; may be called twice."""

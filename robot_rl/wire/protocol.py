@@ -91,7 +91,7 @@ class Hello(msgspec.Struct, frozen=True, tag="hello"):
     actor: str
     epoch: Epoch
     sender: int
-    """Random number of the I/O process; another one waits until this one is silent."""
+    """Names the locked spool; one from another spool waits until this one is silent."""
     first_sequence: Sequence
     """The oldest record still kept by the sender."""
     schema: str

@@ -43,6 +43,8 @@ class Spool:
     """Memory for chunks that are sent without being read back."""
     segments: list[Segment] = field(default_factory=list)
     size: int = 0
+    identity: int = 0
+    """Names the spool's lock: who holds it speaks for the actor, in place of who held it before."""
     torn: str = ""
     """What was cut off behind the last whole chunk: never committed, or left from an older use."""
     newest: tuple[int, int] = (0, 0)
@@ -61,6 +63,7 @@ class Spool:
         """Takes the spool's lock (InUseError if another I/O process has it) and reads it."""
         self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lock = FileLock(self.directory / "lock", f"the spool {self.directory}")
+        self.identity = self._lock.identity()
         for path in self.directory.glob("*.spare"):
             path.unlink()
         numbered = [path for path in self.directory.glob("*.spool") if path.stem.isdecimal()]

@@ -7,7 +7,6 @@ to send again, so nothing needs a second way to be repaired.
 
 from __future__ import annotations
 
-import secrets
 import sys
 import time
 from collections import deque
@@ -69,7 +68,6 @@ class Uplink:
     _known: bool = False
     """This ingest has welcomed this side before."""
     _said: str = ""
-    _sender: int = field(default_factory=lambda: secrets.randbits(63))
 
     def __post_init__(self) -> None:
         self._connect()
@@ -163,7 +161,7 @@ class Uplink:
         kept = [s.first_sequence for s in self.spool.segments if s.life == life and not s.empty]
         first = kept[0] if kept else self._latest[1] if self._latest else 0
         schema = EnvSpec.from_json(life.spec).sha256()
-        greeting = p.hello(life.actor, life.epoch, self._sender, first, life.spec, schema)
+        greeting = p.hello(life.actor, life.epoch, self.spool.identity, first, life.spec, schema)
         if self._dealer.send(p.encode(greeting)):
             self._hello_at = now
             self.handshakes += 1

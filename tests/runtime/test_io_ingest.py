@@ -14,6 +14,7 @@ import pytest
 
 from robot_rl.runtime.endpoints import IngestConfig, IOConfig
 from robot_rl.runtime.io import IOProcess
+from robot_rl.runtime.registry import LEASE_S, Registry
 from robot_rl.testing.check_wire import Recorder, check_wire, require_equal
 from robot_rl.testing.wire_harness import (
     WireHarness,
@@ -23,6 +24,7 @@ from robot_rl.testing.wire_harness import (
     wait_for,
     write_episode,
 )
+from robot_rl.wire import protocol as p
 from robot_rl.wire.mailbox import LinkStatus
 from robot_rl.wire.record import record_dtype
 from robot_rl.wire.sockets import Dealer
@@ -274,6 +276,22 @@ def test_two_actors_with_one_id_on_two_hosts(wire: WireHarness, tmp_path: Path) 
         wait_for("the refusal", lambda: "in use by another I/O process" in second._mailbox.text)
         write_episode(first, wire.spec, np.random.default_rng(0), 30)
         assert len(wire.wait_logged("a", 1, 31)) == 31
+
+
+def test_who_holds_the_same_spool_has_no_lease_to_wait_for(wire: WireHarness) -> None:
+    """The lock is the proof that the one before is dead."""
+
+    def hello(sender: int) -> p.Hello:
+        schema = wire.spec.sha256()
+        return p.hello("a", 1, sender, 0, wire.spec.to_json(), schema)
+
+    registry = Registry()
+    assert registry.claim(b"1", hello(5), 0.00) is not None
+    assert registry.claim(b"2", hello(5), 0.01) is not None
+    assert list(registry.sessions) == [b"2"]
+    assert registry.claim(b"3", hello(6), 0.02) is None
+    assert registry.claim(b"3", hello(6), 0.01 + LEASE_S) is not None
+    assert list(registry.sessions) == [b"3"]
 
 
 def test_one_actor_too_many_is_refused_and_those_that_are_known_go_on(wire: WireHarness) -> None:

@@ -191,3 +191,14 @@ def test_somebodys_files_are_left_alone(tmp_path: Path) -> None:
     assert places(drain(again)) == [(1, 3), (2, 1)]
     assert (tmp_path / "copy.spool").read_bytes() == b"mine"
     again.close()
+
+
+def test_who_holds_the_lock_next_is_known_as_the_same(tmp_path: Path) -> None:
+    spools = [Spool(tmp_path / name, 1 << 30) for name in "ab"]
+    first, other = (spool.identity for spool in spools)
+    assert first != other
+    for spool in spools:
+        spool.close()
+    again = Spool(tmp_path / "a", 1 << 30)
+    assert again.identity == first
+    again.close()
