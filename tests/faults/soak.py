@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import select
 import subprocess
 import sys
 import tempfile
@@ -141,15 +142,16 @@ def soak(folder: Path, transitions: int, report_s: float = 10.0) -> dict[str, An
         records["obs.state"] = np.random.default_rng(0).standard_normal(records["obs.state"].shape)
         samples: list[Sample] = []
         began = said = sampled = time.monotonic()
-        busy = senders
+        busy, ready = senders, False
         while busy:
             busy = [sender for sender in busy if sender.turn(records)]
             now = time.monotonic()
-            if now - sampled > 0.25:
+            ready = ready or bool(select.select([reader.stdout], [], [], 0)[0])
+            if ready and now - sampled > 0.25:
                 sampled = now
                 done = sum(len(sender.crcs) for sender in senders)
                 samples.append((done, *process_facts(pids[0]), *process_facts(pids[1])))
-            if now - said > report_s:
+            if samples and now - said > report_s:
                 said = now
                 _, ours, _, theirs, _ = samples[-1]
                 print(f"{done} sent, ingest {ours:.1f} MB, reader {theirs:.1f} MB", flush=True)

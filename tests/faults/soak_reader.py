@@ -32,14 +32,16 @@ def main(log: Path, steps: int) -> int:
     for array in (*store.obs.values(), store.action, store.asked, *store.columns.values()):
         array.fill(0)
     feeder, rng = Feeder(reader, replay), np.random.default_rng(0)
-    print("READY", flush=True)
-    heard = time.monotonic()
+    heard, said = time.monotonic(), False
     while feeder.steps < steps:
         before = feeder.steps
         feeder.advance(min(steps, before + BLOCK))
         if feeder.steps > before:
             heard = time.monotonic()
             replay.sample(BATCH, rng, upper=feeder.position)
+            if not said:
+                print("READY", flush=True)
+                said = True
         elif time.monotonic() - heard > SILENCE_S:
             return 1
         else:
