@@ -15,6 +15,7 @@ from robot_rl.runtime.door import Door
 from robot_rl.runtime.endpoints import IngestConfig
 from robot_rl.runtime.gate import refusal_of
 from robot_rl.runtime.intake import Gap, Intake, LifeBook
+from robot_rl.runtime.owners import Owners
 from robot_rl.runtime.registry import Registry, Session
 from robot_rl.specs import EnvSpec
 from robot_rl.wire import protocol as p
@@ -34,6 +35,8 @@ class Reception:
     spec: EnvSpec | None = None
     intake: Intake | None = None
     """None until there is a log: one that exists, or a specification to make one for."""
+    owners: Owners | None = None
+    """Who may use which id; there as soon as there is a log."""
     touched: dict[int, LifeBook] = field(default_factory=dict)
     """Lives that sent records since the last `commit`."""
     shared: bool = False
@@ -42,6 +45,7 @@ class Reception:
     def serve(self, log: LogWriter) -> None:
         """The log is there: counts what it has, and takes records from now on."""
         self.spec = log.spec
+        self.owners = Owners(log.path)
         kept = Quarantine(log.path)
         self.complaints.warn(kept.problem)
         self.intake = Intake(log, record_dtype(log.spec), self.config.sync_ms, kept)
@@ -169,6 +173,7 @@ class Reception:
             self.registry.check_room(hello.actor, self.config.actors)
             if self.intake is None:
                 self.serve(LogWriter.create(Path(self.config.log_dir), spec))
+            self._check_owner(hello.actor, message.user)
         except RobotRLError as error:
             self.complaints.count_refused(f"handshake refused: {error}")
             self.refuse(peer, str(error), retry=False)
@@ -195,6 +200,13 @@ class Reception:
         book.expected = book.next_sequence
         self.share()
         self.router.send(peer, p.encode(p.Welcome(self.news_for(book))))
+
+    def _check_owner(self, actor: str, user: str) -> None:
+        """With keys: HandshakeError unless the id is nobody's yet, or this key's."""
+        key, allow = self.router.key_of(user), self.router.allow
+        if key is not None and allow is not None and self.owners is not None:
+            self.owners.check(actor, key, allow)
+            self.owners.claim(actor, key)
 
     def _commit(self, intake: Intake, book: LifeBook) -> None:
         try:

@@ -240,6 +240,44 @@ def test_revoking_ends_a_running_session_and_only_that(wire: WireHarness, hosts:
     assert connected == {"a": False, "b": True}
 
 
+def test_an_id_belongs_to_the_key_that_used_it_until_that_is_revoked(
+    wire: WireHarness, hosts: Hosts
+) -> None:
+    """Also while its owner is away, and after a restart of ingest; one key may have several ids."""
+    owner, thief = (hosts.client(name, Role.ACTOR) for name in ("owner", "thief"))
+    ingest = serve(wire, hosts.learner)
+    for name in ("a", "b"):
+        process, link = wire.start_io(name, keys=str(owner.path)), wire.link(name, 1)
+        write_episode(link, wire.spec, np.random.default_rng(0), 20)
+        wire.wait_logged(name, 1, 21)
+        link.close()
+        wire.end(process)
+    wire.end(ingest)
+    serve(wire, hosts.learner)
+    link = wire.link("a", 2)
+    spool = {"keys": str(thief.path)}
+    process = wire.start_io("a", **spool)
+    write_episode(link, wire.spec, np.random.default_rng(1), 5)
+    assert process.wait(20) == 2
+    wanted = "actor id 'a' belongs to key 'owner', this is key 'thief'"
+    assert wanted in wire.output("io-a")
+    assert wanted in wire.output("ingest")
+    assert len(wire.logged("a", 2)) == 0
+    hosts.learner.revoke("owner")
+    wait_for("the list to be read", lambda: time.sleep(0.5) is None)
+    wire.start_io("a", **spool)
+    assert len(wire.wait_logged("a", 2, 6)) == 6, "the spool has kept them"
+
+
+def test_damaged_owners_are_named(wire: WireHarness, hosts: Hosts) -> None:
+    wire.end(serve(wire, hosts.learner))
+    (wire.log_dir / "owners.json").write_text("[1")
+    process = wire.start_ingest(wait=False, keys=str(hosts.learner.path))
+    assert process.wait(20) == 2
+    assert "owners.json" in wire.output("ingest")
+    assert "valid: actor id -> public key" in wire.output("ingest")
+
+
 def test_a_key_that_is_listed_later_needs_no_restart(wire: WireHarness, hosts: Hosts) -> None:
     robot = hosts.client("arm", Role.ACTOR, listed=False)
     serve(wire, hosts.learner)
