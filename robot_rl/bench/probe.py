@@ -30,6 +30,8 @@ from robot_rl.wire.actor_link import ActorLink
 from robot_rl.wire.mailbox import LinkStatus
 
 ACTOR = "probe"
+LATE_US = 5000.0
+"""What counts as a late period of a policy."""
 
 
 class ProbeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -80,6 +82,7 @@ def probe(config: ProbeConfig) -> dict[str, Any]:
         "p99_us": float(p99),
         "p999_us": float(p999),
         "worst_us": float(late.max()),
+        "later_than_5_ms": int((late > LATE_US).sum()),
         "share_over_a_period": float((late > config.period_us).mean()),
     }
 
