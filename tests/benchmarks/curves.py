@@ -104,9 +104,8 @@ def summarise(name: str, runs: list[Path], window: tuple[int, int], overrides: l
         "evaluations": {run.name: evaluations(run) for run in runs},
     }
     (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
-    if len(runs) > 1:
-        compare_runs(runs, RUNS)
-        (RUNS / "comparison.svg").rename(RESULTS / f"{name}.svg")
+    compare_runs(runs, RUNS)
+    (RUNS / "comparison.svg").rename(RESULTS / f"{name}.svg")
     print(name, len(runs), "seeds:", json.dumps(result["window"]), flush=True)
 
 
