@@ -29,10 +29,10 @@ class Owners:
         self._keys: dict[str, str] = {}
         if self.path.exists():
             try:
-                with self.path.open("rb") as file:
-                    data = file.read(MAX_BYTES)
-                self._keys = msgspec.json.decode(data, type=dict[str, str])
-            except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+                if self.path.stat().st_size > MAX_BYTES:
+                    raise ValueError(f"more than {MAX_BYTES} bytes")
+                self._keys = msgspec.json.decode(self.path.read_bytes(), type=dict[str, str])
+            except (OSError, ValueError) as error:  # msgspec's and Unicode's are ValueErrors
                 raise DataError(
                     f"{self.path}: {error}; valid: actor id -> public key as JSON. Without the "
                     "file, ids belong to whoever uses them next"

@@ -1,0 +1,75 @@
+"""Fuzz targets that lie beside a log's segments: quarantine and owners."""
+
+from __future__ import annotations
+
+import seal
+from folder_targets import emptied
+from guard import Target
+from wire_targets import record_chunk
+
+from robot_rl.data.quarantine import FILE as QUARANTINE
+from robot_rl.data.quarantine import Quarantine
+from robot_rl.runtime.owners import FILE as OWNERS
+from robot_rl.runtime.owners import Owners
+from robot_rl.wire.chunk import ChunkKind, make_header
+from robot_rl.wire.key_files import FORMAT, Key, Role
+
+PUBLIC = "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7"
+
+
+def quarantine(data: bytes) -> None:
+    """Recovered and gone on with; odd first byte: checksums true. Damage is kept aside."""
+    folder = emptied("quarantine")
+    raw = seal.chunks(data[1:]) if data[:1] and data[0] & 1 else data[1:]
+    (folder / QUARANTINE).write_bytes(raw)
+    found = Quarantine(folder)
+    before = found.count
+    if found.problem:
+        (aside,) = folder.glob("*.damaged-*")
+        assert aside.read_bytes() == raw, "recovery loses no byte"
+    for life in list(found.sequences)[:3]:
+        assert found.following(*life, 0) not in found.sequences[life]
+    header = make_header(
+        ChunkKind.RECORDS, b"x" * 24, actor="new", epoch=1, first_sequence=0, count=1,
+        record_bytes=24,
+    )  # fmt: skip
+    found.add(header, b"x" * 24)
+    found.close()
+    assert Quarantine(folder).following("new", 1, 0) >= 1
+    assert before <= len(raw)
+
+
+def quarantine_seeds() -> list[bytes]:
+    one, two = record_chunk(1, first=3), record_chunk(1, first=4)
+    return [mode + item for item in (one, one + two, one + two[:-7]) for mode in (b"\0", b"\1")]
+
+
+class Anybody:
+    """An allow-list that knows everybody."""
+
+    def refusal(self, public: str) -> str:
+        return ""
+
+    def find(self, public: str) -> None:
+        return None
+
+
+def owners(data: bytes) -> None:
+    """Read, asked, gone on with."""
+    folder = emptied("owners")
+    (folder / OWNERS).write_bytes(data)
+    found = Owners(folder)
+    key = Key(FORMAT, "k", Role.ACTOR, PUBLIC, "")
+    found.check("a", key, Anybody())  # type: ignore[arg-type]
+    found.claim("a", key)
+    Owners(folder).check("a", key, Anybody())  # type: ignore[arg-type]
+
+
+def owners_seeds() -> list[bytes]:
+    return [b"{}", b'{"a": "%s"}' % PUBLIC.encode(), b'{"a": "x", "b": "y"}', b'{"b": ""}']
+
+
+TARGETS = (
+    Target("quarantine", quarantine, quarantine_seeds, ("robot_rl.data.quarantine",), max_len=2048),
+    Target("owners", owners, owners_seeds, ("robot_rl.runtime.owners",)),
+)
