@@ -60,7 +60,9 @@ class Life:
     next: int = 0
     """Everything below was taken, or will never come."""
     before: int = 0
-    """`next` before ingest restarted: it has forgotten what it quarantined last."""
+    """`next` before ingest restarted: it has forgotten what it was told would never come."""
+    kept: set[int] = field(default_factory=set)
+    """Sequences in quarantine."""
     logged: list[int] = field(default_factory=list)
     """Sequences that must be in the log, each once."""
 
@@ -102,13 +104,16 @@ class World:
         """Ingest ends and begins again on the same log; it knows nothing but what is in there."""
         self.server.close()
         self.server = IngestServer(self.config)
-        self.refused = self.quarantined = self.commands = 0
+        self.refused = self.commands = 0
+        self.quarantined = sum(len(life.kept) for life in self.lives)
         for client in self.clients:
             client.greeted = False
             self._reconnect(client)
         for life in self.lives:
             life.before = max(life.before, life.next)
             life.next = life.logged[-1] + 1 if life.logged else 0
+            while life.next in life.kept:
+                life.next += 1
 
     def _reconnect(self, client: Client) -> None:
         """ZeroMQ loses what is sent before it has noticed that the other end went: asks again."""
@@ -181,6 +186,7 @@ class World:
         bad = {first + i for i in range(len(rows)) if not np.isfinite(rows["reward"][i])}
         life.logged += [place for place in places if place not in bad]
         self.quarantined += len(bad.intersection(places))
+        life.kept |= bad.intersection(places)
         answer = self.ask(
             client, lambda m: isinstance(m, p.Ack | p.Refusal), p.DATA_HEAD, header, payload
         )

@@ -58,7 +58,7 @@ def test_deterministic_action_is_the_agents_tanh_mean(normalize: bool) -> None:
     scale = agent.state()["scale"]
     x = torch.from_numpy((flat - scale[0]) / scale[1])[None]
     noise = torch.zeros(1, 3)
-    action, _ = agent.sample(agent.actor.value, x, noise)
+    action, _ = agent.losses.sample(agent.actor.value, x, noise)
     ours = policy.act(OBS, 0, 0, deterministic=True).actions
     np.testing.assert_allclose(ours, action.numpy(), atol=1e-5)
 
@@ -70,7 +70,7 @@ def test_stochastic_actions_follow_the_agents_distribution() -> None:
     count = 20_000
     noise = torch.randn(count, 3, generator=torch.Generator().manual_seed(0))
     x = torch.from_numpy(flat).expand(count, -1)
-    theirs = agent.sample(agent.actor.value, x, noise)[0].double().numpy()
+    theirs = agent.losses.sample(agent.actor.value, x, noise)[0].double().numpy()
     drawn = [policy.act(OBS, 0, 0).actions[0] for _ in range(count)]
     ours = np.array(drawn, np.float64)
     spread = theirs.std(0)
