@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -168,6 +169,11 @@ class Reception:
 
     def _hello(self, message: Received, hello: p.Hello) -> None:
         peer = message.peer
+        if hashlib.sha256(hello.spec).hexdigest() != hello.schema:
+            reason = f"the Hello of actor '{hello.actor}' was damaged on its way: say it again"
+            self.complaints.count_refused(reason)
+            self.refuse(peer, reason)
+            return
         try:
             spec = p.check_hello(hello, self.spec)
             self.registry.check_room(hello.actor, self.config.actors)
