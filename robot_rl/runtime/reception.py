@@ -182,7 +182,7 @@ class Reception:
             self._check_owner(hello.actor, message.user)
         except RobotRLError as error:
             self.complaints.count_refused(f"handshake refused: {error}")
-            self.refuse(peer, str(error), retry=False)
+            self.refuse(peer, str(error), retry=isinstance(error, DataError))  # a disk may recover
             return
         book = self.registry.claim(peer, hello, time.monotonic(), message.user)
         if book is None:

@@ -269,6 +269,20 @@ def test_an_id_belongs_to_the_key_that_used_it_until_that_is_revoked(
     assert len(wire.wait_logged("a", 2, 6)) == 6, "the spool has kept them"
 
 
+def test_a_disk_that_cannot_note_the_owner_is_waited_for(wire: WireHarness, hosts: Hosts) -> None:
+    """The I/O process tries again, and what it has spooled arrives."""
+    client = hosts.client("robot", Role.ACTOR)
+    serve(wire, hosts.learner)
+    blocked = wire.log_dir / "owners.new"
+    blocked.mkdir()  # what is written aside has no place
+    link, process = wire.link("a", 1), wire.start_io("a", keys=str(client.path))
+    write_episode(link, wire.spec, np.random.default_rng(0), 20)
+    wait_for("the refusal", lambda: "owners.json" in wire.output("ingest"))
+    assert process.poll() is None
+    blocked.rmdir()
+    assert len(wire.wait_logged("a", 1, 21)) == 21
+
+
 def test_damaged_owners_are_named(wire: WireHarness, hosts: Hosts) -> None:
     wire.end(serve(wire, hosts.learner))
     (wire.log_dir / "owners.json").write_text("[1")
