@@ -21,8 +21,8 @@ from robot_rl.networks.mlp import mlp
 class Losses:
     """Sizes and coefficients; the steps update the tensors they are given in place."""
 
-    critic: Layout
-    actor: Layout
+    critic_layout: Layout
+    actor_layout: Layout
     dim: int
     """Of the continuous action."""
     critics: int
@@ -53,7 +53,7 @@ class Losses:
         (2302.02948, algorithm 1; the entropy term only with `entropy_backup`).
         """
         next_action, log_prob = self.sample(actor, next_obs, noise)
-        parts = self.critic.views(target)
+        parts = self.critic_layout.views(target)
         if self.subset < self.critics:
             parts = {name: part.index_select(0, members) for name, part in parts.items()}
         next_x = torch.cat((next_obs, next_action), dim=1)
@@ -73,7 +73,7 @@ class Losses:
 
     def critic_loss(self, critic: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """Σ over critics of mean (Q(s, a) - y)² (1812.05905, eq. 5); and Q (critics, rows)."""
-        q = mlp(self.critic.views(critic), x, self.dtype)[..., 0]
+        q = mlp(self.critic_layout.views(critic), x, self.dtype)[..., 0]
         return (q - y).square().mean(1).sum(), q
 
     def actor_step(
@@ -107,10 +107,10 @@ class Losses:
         With `bc_weight` also λ · mean over demonstrations of |tanh μ(s) - a|² (Nair et al.,
         1709.10089, eq. 4, without the filter), λ fading as in DAPG (1709.10087, eq. 4).
         """
-        outputs = mlp(self.actor.views(actor), obs, self.dtype)[0]
+        outputs = mlp(self.actor_layout.views(actor), obs, self.dtype)[0]
         chosen, log_prob = squashed_sample(outputs, noise)
         x = torch.cat((obs, chosen), dim=1)
-        q = mlp(self.critic.views(critic), x, self.dtype)[..., 0].mean(0)
+        q = mlp(self.critic_layout.views(critic), x, self.dtype)[..., 0].mean(0)
         loss = (temperature * log_prob - q).mean()
         if self.bc_weight > 0.0:
             error = (torch.tanh(outputs[:, : self.dim]) - action).square().sum(1)
@@ -119,4 +119,4 @@ class Losses:
 
     def sample(self, actor: Tensor, obs: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """a ~ π(s) (rows, dim) and log π(a|s) (rows,)."""
-        return squashed_sample(mlp(self.actor.views(actor), obs, self.dtype)[0], noise)
+        return squashed_sample(mlp(self.actor_layout.views(actor), obs, self.dtype)[0], noise)
