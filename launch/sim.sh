@@ -5,6 +5,9 @@ robot="$1"
 shift
 make_environment
 run="runs/$robot-$(date +%Y%m%d-%H%M%S)"
+for word in "$@"; do
+  case "$word" in run=*) run="${word#run=}" ;; esac
+done
 "$VENV/bin/robot-rl" train "robot=$robot" "run=$run" "$@"
 "$VENV/bin/robot-rl" eval "$run" --episodes 50
-echo "report: $PWD/$run/report.html"
+echo "report: $(realpath "$run")/report.html"
