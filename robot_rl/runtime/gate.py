@@ -6,6 +6,18 @@ from robot_rl.wire import protocol as p
 from robot_rl.wire.key_files import Role
 from robot_rl.wire.sockets import Router
 
+PERMITS: dict[Role, tuple[type[p.Message], ...]] = {
+    Role.ACTOR: (p.Hello, p.Data, p.Beat, p.Get),
+    Role.OPERATOR: (p.Ask, p.Steer),
+    Role.VIEWER: (p.Ask,),
+}
+"""What the holder of a key may send to the actors' address."""
+
+
+def permitted(role: Role) -> str:
+    """In words, for a refusal."""
+    return ", ".join(kind.__name__ for kind in PERMITS.get(role, ())) or "nothing"
+
 
 def refusal_of(router: Router, user: str, message: p.Message) -> str:
     """Why the holder of the public key `user` ("" without keys) may not send this, "" if it may.
@@ -20,9 +32,9 @@ def refusal_of(router: Router, user: str, message: p.Message) -> str:
         role, who = key.role, f"key '{key.name}'"
     else:
         role, who = Role.ACTOR, "an address without keys"
-        if router.private and isinstance(message, p.PERMITS[Role.OPERATOR]):
+        if router.private and isinstance(message, PERMITS[Role.OPERATOR]):
             return ""
-    if isinstance(message, p.PERMITS.get(role, ())):
+    if isinstance(message, PERMITS.get(role, ())):
         return ""
     kind = type(message).__name__
-    return f"role '{role}' ({who}) may not send {kind}; valid: {p.permitted(role)}"
+    return f"role '{role}' ({who}) may not send {kind}; valid: {permitted(role)}"

@@ -26,11 +26,11 @@ from robot_rl.runtime.endpoints import (
 )
 from robot_rl.wire.addresses import private_directory
 from robot_rl.wire.chunk import ChunkKind, make_header
+from robot_rl.wire.handshake import check_actor
 from robot_rl.wire.key_files import Role
 from robot_rl.wire.keys import KeyFolder
 from robot_rl.wire.mailbox import LinkStatus, MailboxWriter
 from robot_rl.wire.memory import keep_heap
-from robot_rl.wire.protocol import check_actor
 from robot_rl.wire.ring import RingReader, ring_paths
 from robot_rl.wire.spool import Spool
 from robot_rl.wire.spool_segment import Life

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +19,7 @@ from robot_rl.runtime.owners import Owners
 from robot_rl.runtime.registry import Registry, Session
 from robot_rl.specs import EnvSpec
 from robot_rl.wire import protocol as p
+from robot_rl.wire.handshake import check_hello
 from robot_rl.wire.record import record_dtype
 from robot_rl.wire.sockets import Received, Router
 
@@ -85,8 +85,7 @@ class Reception:
         elif session is None:
             self.refuse(message.peer, "say hello first")
         elif isinstance(parsed, p.Beat):
-            session.heard, session.beat = time.monotonic(), parsed
-            self.router.send(message.peer, p.encode(self.news_for(session.book)))
+            self._beat(message.peer, session, parsed)
         elif isinstance(parsed, p.Get):
             self.send_part(message.peer, session, parsed)
         else:
@@ -167,15 +166,19 @@ class Reception:
             return
         self.touched[id(session.book)] = session.book
 
+    def _beat(self, peer: bytes, session: Session, beat: p.Beat) -> None:
+        book = session.book
+        if (beat.actor, beat.epoch) == (book.actor, book.epoch) and beat.sent > book.expected:
+            del self.registry.sessions[peer]
+            self.refuse(peer, f"sequence {beat.sent} was sent; expected {book.expected}")
+            return
+        session.heard, session.beat = time.monotonic(), beat
+        self.router.send(peer, p.encode(self.news_for(book)))
+
     def _hello(self, message: Received, hello: p.Hello) -> None:
         peer = message.peer
-        if hashlib.sha256(hello.spec).hexdigest() != hello.schema:
-            reason = f"the Hello of actor '{hello.actor}' was damaged on its way: say it again"
-            self.complaints.count_refused(reason)
-            self.refuse(peer, reason)
-            return
         try:
-            spec = p.check_hello(hello, self.spec)
+            spec = check_hello(hello, self.spec)
             self.registry.check_room(hello.actor, self.config.actors)
             if self.intake is None:
                 self.serve(LogWriter.create(Path(self.config.log_dir), spec))

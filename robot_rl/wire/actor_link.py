@@ -12,9 +12,10 @@ from pathlib import Path
 from robot_rl.errors import WireError
 from robot_rl.specs import EnvSpec
 from robot_rl.types import Array, Observation, Transition
+from robot_rl.wire.handshake import check_actor
 from robot_rl.wire.locks import FileLock
 from robot_rl.wire.mailbox import LinkStatus, MailboxReader, MailState
-from robot_rl.wire.protocol import Control, check_actor
+from robot_rl.wire.protocol import Control
 from robot_rl.wire.record import new_record, record_dtype, write_start, write_step
 from robot_rl.wire.ring import RingWriter
 

@@ -22,7 +22,7 @@ File = TypeVar("File", "Key", "Secret")
 
 
 class Role(StrEnum):
-    """What the holder of a key may do; see `protocol.PERMITS`."""
+    """What the holder of a key may do; see `runtime.gate.PERMITS`."""
 
     SERVER = "server"
     """The key of ingest itself; never lets anyone in."""

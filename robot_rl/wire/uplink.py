@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from robot_rl.errors import HandshakeError, PoisonedDataError, WireError
 from robot_rl.specs import EnvSpec
+from robot_rl.wire import handshake
 from robot_rl.wire import protocol as p
 from robot_rl.wire.keys import ClientKeys
 from robot_rl.wire.mailbox import LinkStatus, MailboxWriter
@@ -58,6 +59,8 @@ class Uplink:
     _flight: deque[tuple[int, int, int]] = field(default_factory=deque)
     flight_bytes: int = 0
     """Of payload, sent and not yet acknowledged."""
+    _sent: int = 0
+    """Everything below has been sent in this session."""
     _hello_at: float = 0.0
     _beat_at: float = 0.0
     _heard_at: float = 0.0
@@ -161,7 +164,9 @@ class Uplink:
         kept = [s.first_sequence for s in self.spool.segments if s.life == life and not s.empty]
         first = kept[0] if kept else self._latest[1] if self._latest else 0
         schema = EnvSpec.from_json(life.spec).sha256()
-        greeting = p.hello(life.actor, life.epoch, self.spool.identity, first, life.spec, schema)
+        greeting = handshake.hello(
+            life.actor, life.epoch, self.spool.identity, first, life.spec, schema
+        )
         if self._dealer.send(p.encode(greeting)):
             self._hello_at = now
             self.handshakes += 1
@@ -201,6 +206,7 @@ class Uplink:
             return  # the answer to a Hello that was sent twice
         self.welcomed = self._known = True
         self._progress_at = now
+        self._sent = news.next_sequence
         self._said = ""
         self.spool.acknowledge(news.epoch, news.next_sequence)
         while (chunk := self.spool.peek()) is not None:
@@ -230,6 +236,7 @@ class Uplink:
             size = len(chunk.payload)
             self._flight.append((chunk.life.epoch, chunk.next_sequence, size))
             self.flight_bytes += size
+            self._sent = chunk.next_sequence
             self.spool.advance(chunk)
             sent = True
         return sent
@@ -286,8 +293,6 @@ class Uplink:
         epoch, beat_ns, version = self.mailbox.actor_beat()
         age = (time.monotonic_ns() - beat_ns) // 1_000_000 if beat_ns else -1
         used = version if epoch == self.life.epoch else 0
-        self._dealer.send(
-            p.encode(
-                p.Beat(self.actor, self.life.epoch, self.ring_depth, self.spool.size, age, used)
-            )
-        )
+        depth, size = self.ring_depth, self.spool.size
+        beat = p.Beat(self.actor, self.life.epoch, depth, size, age, used, self._sent)
+        self._dealer.send(p.encode(beat))

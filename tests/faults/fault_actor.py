@@ -29,6 +29,10 @@ from robot_rl.wire.parent import die_with_parent
 TAIL_AT = 320  # robot_rl/wire/ring.py: the reader's counter, in the header page of the ring's file
 
 
+EPISODE = 50
+"""Steps of an episode."""
+
+
 class ActorConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the process does."""
 
@@ -40,7 +44,7 @@ class ActorConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seed: int = 0
     epoch: int = 0
     """0: a random one, as the product's actor has."""
-    episode: int = 50
+    episode: int = EPISODE
     steps: int = 1 << 40
     slots: int | None = None
     credits: bool = False

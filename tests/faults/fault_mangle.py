@@ -10,11 +10,15 @@ from fault_guards import replace
 from robot_rl.wire.protocol import DATA_HEAD
 
 KINDS = ("lost", "doubled", "reordered", "corrupt", "corrupt header", "truncated", "garbage")
+HEADS = "corrupt heads"
 
 
 def mangle(kind: str, share: float, seed: int) -> None:
-    """Damages a share of the Data messages that this process sends."""
+    """Damages a share of the Data messages that this process sends; `HEADS`: of all messages."""
     rng = random.Random(seed)
+    if kind == HEADS:
+        mangle_heads(share, rng)
+        return
     held: list[tuple[Any, bytes, bytes, bytes]] = []
     function: Any = None
 
@@ -47,6 +51,22 @@ def mangle(kind: str, share: float, seed: int) -> None:
         return really(head, extra, body)
 
     function = replace("robot_rl.wire.sockets:Dealer.send", send)
+
+
+def mangle_heads(share: float, rng: random.Random) -> None:
+    """One bit of a share of the heads is wrong, in whatever direction this process sends them."""
+
+    def damaged(head: bytes) -> bytes:
+        return flipped(head, rng) if rng.random() < share else head
+
+    def send(self: Any, head: bytes, *frames: Any) -> bool:
+        return bool(dealers(self, damaged(head), *frames))
+
+    def answer(self: Any, peer: bytes, head: bytes, *frames: Any) -> bool:
+        return bool(routers(self, peer, damaged(head), *frames))
+
+    dealers: Any = replace("robot_rl.wire.sockets:Dealer.send", send)
+    routers: Any = replace("robot_rl.wire.sockets:Router.send", answer)
 
 
 def flipped(data: Any, rng: random.Random) -> bytes:

@@ -10,10 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from fault_mangle import HEADS
 from fault_namespace import no_namespaces
 from fault_world import World
 from faults_disk import crowded_disk, full_disk, power_fails, small_disk
-from faults_network import bad_link, flipped_bits, mangled, partitioned
+from faults_network import bad_link, flipped_bits, mangled, partitioned, wrong_answers
 from faults_process import (
     FAKETIME,
     another_rate,
@@ -47,6 +48,13 @@ ROWS = [
     Row("chunks with wrong headers", mangled("corrupt header"), "garbage_is_counted", slow=True),
     Row("chunks cut short", mangled("truncated"), "garbage_is_counted", slow=True),
     Row("garbage frames", mangled("garbage"), "garbage_is_counted", slow=True),
+    Row("requests with wrong bits", mangled(HEADS), "checksums_of_heads"),
+    Row(
+        "answers with wrong bits",
+        wrong_answers,
+        "checksums_of_heads",
+        {"actor": {"credits": True}},
+    ),
     Row("bits flipped in the stream", flipped_bits, "checksums_on_the_wire"),
     Row("partition, delay, cut connections", partitioned, "deduplication", slow=True),
     *(

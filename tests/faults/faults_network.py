@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import time
+from bisect import bisect_right
 from collections.abc import Callable
 
+from fault_actor import EPISODE
+from fault_mangle import HEADS
 from fault_namespace import Namespace
 from fault_proxy import Proxy
-from fault_recorder import Broken
+from fault_recorder import Broken, What, notes
 from fault_world import World, wait_for
 
 
 def mangled(kind: str, share: float = 0.15) -> Callable[[World], None]:
-    """A share of the I/O process's chunks suffers."""
+    """A share of the I/O process's chunks suffers, or of all its messages."""
 
     def inject(world: World) -> None:
         world.start_side("ingest")
@@ -24,6 +27,30 @@ def mangled(kind: str, share: float = 0.15) -> Callable[[World], None]:
         world.acknowledged_after(time.monotonic(), 5.0)
 
     return inject
+
+
+def wrong_answers(world: World) -> None:
+    """Half of what ingest says has a wrong bit; no actor may read more credits than were given."""
+    world.granted = 0
+    world.start_side("ingest", mangle={"kind": HEADS, "share": 0.5, "seed": 1})
+    learner = world.learner()
+    given = [(0, 20)]
+    learner.grant(20)
+    world.start_side("io")
+    world.start_side("actor")
+    world.acknowledged_after(0.0, 25.0)
+    for granted in range(20, 600):
+        given.append((time.monotonic_ns(), granted))
+        learner.grant(granted)
+        time.sleep(0.005)
+    given.append((time.monotonic_ns(), 1 << 60))
+    learner.grant(1 << 40)
+    for note in notes(world.book("actor")):
+        if note.what is What.WRITTEN:
+            steps = note.sequence - note.sequence // (EPISODE + 1)  # each begins with a START
+            allowed = given[bisect_right(given, (note.at_ns, 1 << 62)) - 1][1]
+            if steps > allowed:
+                raise Broken(f"step {steps} was taken when {allowed} were granted")
 
 
 def flipped_bits(world: World) -> None:

@@ -112,6 +112,19 @@ def checksums_on_the_wire() -> None:
 
 
 @guard
+def checksums_of_heads() -> None:
+    """Out: a message is read without its CRC32C."""
+    from robot_rl.wire import protocol
+
+    function: Any = None
+
+    def decode(head: bytes) -> Any:
+        return function(protocol.sealed(head[: -protocol.SUM_BYTES]))
+
+    function = replace("robot_rl.wire.protocol:decode", decode)
+
+
+@guard
 def quarantine() -> None:
     """Out: records with NaN or infinity go into the log."""
     replace("robot_rl.runtime.intake:poisoned", lambda records: "")
@@ -141,7 +154,7 @@ def specification_is_compared() -> None:
     def check(hello: Any, spec: Any) -> Any:
         return spec or EnvSpec.from_json(hello.spec)
 
-    replace("robot_rl.wire.protocol:check_hello", check)
+    replace("robot_rl.runtime.reception:check_hello", check)
 
 
 @guard

@@ -14,6 +14,7 @@ from robot_rl.runtime.endpoints import IngestConfig
 from robot_rl.runtime.server import IngestServer
 from robot_rl.specs import ArraySpec, EnvSpec
 from robot_rl.types import Array
+from robot_rl.wire import handshake
 from robot_rl.wire import protocol as p
 from robot_rl.wire.chunk import ChunkKind, make_header, pack_header
 from robot_rl.wire.record import Kind, record_dtype
@@ -151,8 +152,8 @@ class World:
 
     def hello(self, client: Client, *, first: int = 0, sender: int = 0, **changes: object) -> bytes:
         raw: dict[str, object] = {
-            "magic": p.MAGIC,
-            "protocol": p.PROTOCOL,
+            "magic": handshake.MAGIC,
+            "protocol": handshake.PROTOCOL,
             "actor": client.life.actor,
             "epoch": client.life.epoch,
             "sender": sender or ord(client.life.actor[0]),
@@ -205,7 +206,7 @@ class World:
         Ask first, whose answer comes behind all News that the server told everybody before.
         """
         self.ask(client, lambda m: isinstance(m, p.Stats), p.encode(p.Ask()), b"", b"")
-        beat = p.encode(p.Beat(client.life.actor, client.life.epoch, 0, 0, 0, 0))
+        beat = p.encode(p.Beat(client.life.actor, client.life.epoch, 0, 0, 0, 0, 0))
         answer = self.ask(client, lambda m: isinstance(m, p.News | p.Refusal), beat, b"", b"")
         assert isinstance(answer, p.News) is client.greeted
 

@@ -17,6 +17,7 @@ from robot_rl.errors import DataError, PoisonedDataError, RobotRLError
 from robot_rl.runtime.intake import Intake, LifeBook
 from robot_rl.specs import MAX_RECORD, ArraySpec, EnvSpec
 from robot_rl.types import Array
+from robot_rl.wire import handshake
 from robot_rl.wire import protocol as p
 from robot_rl.wire.chunk import (
     HEADER_BYTES,
@@ -70,8 +71,11 @@ def record_chunk(count: int = 4, first: int = 0) -> bytes:
 
 
 def message(data: bytes) -> None:
-    """A head frame; a Hello is checked as ingest does it, with its SHA-256 made true too."""
-    parsed = p.decode(data)
+    """A head frame, its CRC32C made true too; a Hello is checked as ingest does it, its SHA-256
+    made true too."""
+    with suppress(RobotRLError):
+        p.decode(data)
+    parsed = p.decode(p.sealed(data))
     assert p.decode(p.encode(parsed)) == parsed, "a message survives being sent again"
     if isinstance(parsed, p.Part):
         with suppress(RobotRLError):
@@ -79,11 +83,11 @@ def message(data: bytes) -> None:
     if not isinstance(parsed, p.Hello):
         return
     with suppress(RobotRLError):
-        p.check_hello(parsed, SPEC)
+        handshake.check_hello(parsed, SPEC)
     greeting = replace_schema(parsed)
     with suppress(RobotRLError):
-        p.check_hello(greeting, SPEC)
-    accepted = p.check_hello(greeting, None)
+        handshake.check_hello(greeting, SPEC)
+    accepted = handshake.check_hello(greeting, None)
     assert record_dtype(accepted).itemsize <= MAX_RECORD, "what is accepted can be stored"
 
 
@@ -96,13 +100,13 @@ def message_seeds() -> list[bytes]:
     weights = FlatWeights.pack({"w": np.zeros((4, 3)), "b": np.zeros(4)}, 3)
     actor = p.ActorStats("a", 1, True, 1, 1, 1, 1, 1, 1, 1, 1, 0)
     messages: list[p.Message] = [
-        p.hello("a", 7, 1, 0, SPEC.to_json(), SPEC.sha256()),
-        p.hello("a", 7, 1, 0, IMAGE_SPEC.to_json(), IMAGE_SPEC.sha256()),
+        handshake.hello("a", 7, 1, 0, SPEC.to_json(), SPEC.sha256()),
+        handshake.hello("a", 7, 1, 0, IMAGE_SPEC.to_json(), IMAGE_SPEC.sha256()),
         p.Welcome(news),
         p.Data(),
         p.Ack("a", 7, 3),
         news,
-        p.Beat("a", 7, 1, 2, 3, 4),
+        p.Beat("a", 7, 1, 2, 3, 4, 5),
         p.Get(3, -1),
         weights.part(0, 64)[0],
         p.Grant(100),
@@ -111,7 +115,7 @@ def message_seeds() -> list[bytes]:
         p.Stats(1, 1, 1, 1, 1, 1, 1, 1, 1, 20.0, 1, -1, [actor]),
         p.Refusal("no", True),
     ]
-    return [p.encode(item) for item in messages]
+    return [p.encode(item)[: -p.SUM_BYTES] for item in messages]
 
 
 class _Memory:
@@ -259,7 +263,12 @@ def spec_seeds() -> list[bytes]:
 
 
 WIRE = ("robot_rl.wire.chunk", "robot_rl.wire.record", "robot_rl.specs")
-HELLO = ("robot_rl.wire.protocol", "robot_rl.wire.weights", "robot_rl.specs")
+HELLO = (
+    "robot_rl.wire.protocol",
+    "robot_rl.wire.handshake",
+    "robot_rl.wire.weights",
+    "robot_rl.specs",
+)
 TARGETS = (
     Target("message", message, message_seeds, HELLO),
     Target("chunk", chunk, chunk_seeds, (*WIRE, "robot_rl.runtime.intake")),

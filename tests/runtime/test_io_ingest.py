@@ -24,6 +24,7 @@ from robot_rl.testing.wire_harness import (
     wait_for,
     write_episode,
 )
+from robot_rl.wire import handshake
 from robot_rl.wire import protocol as p
 from robot_rl.wire.mailbox import LinkStatus
 from robot_rl.wire.record import record_dtype
@@ -196,12 +197,10 @@ def test_another_specification_is_refused_with_the_differences(wire: WireHarness
 
 
 def test_another_protocol_version_is_refused(wire: WireHarness) -> None:
-    from robot_rl.wire import protocol as p
-
     wire.start_ingest()
     peer = Dealer(wire.addresses[0])
     spec = wire.spec.to_json()
-    newer = p.Hello("robot-rl", p.PROTOCOL + 1, "a", 1, 1, 0, wire.spec.sha256(), spec)
+    newer = p.Hello("robot-rl", handshake.PROTOCOL + 1, "a", 1, 1, 0, wire.spec.sha256(), spec)
     peer.send(p.encode(newer))
     answers: list[p.Message] = []
 
@@ -214,7 +213,10 @@ def test_another_protocol_version_is_refused(wire: WireHarness) -> None:
     peer.close()
     assert isinstance(answers[0], p.Refusal)
     assert not answers[0].retry
-    assert f"speaks wire protocol {p.PROTOCOL + 1}, this side {p.PROTOCOL}" in answers[0].reason
+    assert (
+        f"speaks wire protocol {handshake.PROTOCOL + 1}, this side {handshake.PROTOCOL}"
+        in answers[0].reason
+    )
 
 
 def test_garbage_is_counted_and_the_server_goes_on(wire: WireHarness) -> None:
@@ -283,7 +285,7 @@ def test_who_holds_the_same_spool_has_no_lease_to_wait_for(wire: WireHarness) ->
 
     def hello(sender: int) -> p.Hello:
         schema = wire.spec.sha256()
-        return p.hello("a", 1, sender, 0, wire.spec.to_json(), schema)
+        return handshake.hello("a", 1, sender, 0, wire.spec.to_json(), schema)
 
     registry = Registry()
     assert registry.claim(b"1", hello(5), 0.00) is not None

@@ -17,8 +17,10 @@ import pytest
 import zmq
 
 from robot_rl.errors import HandshakeError
+from robot_rl.runtime.gate import PERMITS
 from robot_rl.testing.check_wire import Recorder, require_equal
 from robot_rl.testing.wire_harness import WireHarness, random_observation, wait_for, write_episode
+from robot_rl.wire import handshake
 from robot_rl.wire import protocol as p
 from robot_rl.wire.chunk import ChunkKind, make_header, pack_header
 from robot_rl.wire.key_files import Role
@@ -167,7 +169,7 @@ def test_client_with_keys_at_an_address_without(wire: WireHarness, hosts: Hosts)
 def raw_messages(wire: WireHarness) -> list[list[bytes]]:
     """A Hello and a good chunk, as an actor would send them."""
     spec = wire.spec
-    hello = p.hello("a", 1, 7, 0, spec.to_json(), spec.sha256())
+    hello = handshake.hello("a", 1, 7, 0, spec.to_json(), spec.sha256())
     record = new_record(record_dtype(spec))
     obs = random_observation(spec, np.random.default_rng(0))
     write_start(record, obs, episode=0, stamp_ns=0, boot_id=1, sequence=0)
@@ -377,7 +379,7 @@ def exchange(peer: Dealer, message: list[bytes]) -> p.Message:
 SENT = {
     "Hello": lambda wire: raw_messages(wire)[0],
     "Data": lambda wire: raw_messages(wire)[1],
-    "Beat": lambda wire: [p.encode(p.Beat("a", 1, 0, 0, 0, 0))],
+    "Beat": lambda wire: [p.encode(p.Beat("a", 1, 0, 0, 0, 0, 0))],
     "Get": lambda wire: [p.encode(p.Get(0, -1))],
     "Steer": lambda wire: [p.encode(p.Steer(p.ControlKind.STOP))],
     "Ask": lambda wire: [p.encode(p.Ask(999, 0))],
@@ -391,7 +393,7 @@ SENT = {
 def test_each_role_sends_what_it_may_and_nothing_else(
     role: Role, tmp_path: Path, hosts: Hosts
 ) -> None:
-    valid = {kind.__name__ for kind in p.PERMITS[role]}
+    valid = {kind.__name__ for kind in PERMITS[role]}
     assert valid <= set(SENT)
     with WireHarness(tmp_path, granted=5) as wire:
         keys = hosts.client("one", role).client(role)
@@ -403,7 +405,7 @@ def test_each_role_sends_what_it_may_and_nothing_else(
             assert isinstance(answer, p.Refusal), name
             assert not answer.retry
             assert f"role '{role}' (key 'one') may not send {name}" in answer.reason
-            assert f"valid: {', '.join(kind.__name__ for kind in p.PERMITS[role])}" in answer.reason
+            assert f"valid: {', '.join(kind.__name__ for kind in PERMITS[role])}" in answer.reason
             refused += 1
         stats = wire.learner().wait_connected(20)
         assert stats.refused == refused
@@ -595,7 +597,7 @@ def test_messages_out_of_shape_are_garbage(wire: WireHarness, hosts: Hosts, wron
     keys = hosts.client("arm", Role.ACTOR).client(Role.ACTOR)
     serve(wire, hosts.learner)
     hello, _ = raw_messages(wire)
-    large = p.encode(p.hello("a", 1, 7, 0, bytes(2 << 20), "0"))
+    large = p.encode(handshake.hello("a", 1, 7, 0, bytes(2 << 20), "0"))
     frames = {
         "head": [large, b"", b""],
         "extra": [hello[0], bytes(2000), b""],
