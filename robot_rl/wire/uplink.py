@@ -12,7 +12,7 @@ import time
 from collections import deque
 from dataclasses import dataclass, field
 
-from robot_rl.errors import HandshakeError, PoisonedDataError, WireError
+from robot_rl.errors import HandshakeError, WireError
 from robot_rl.specs import EnvSpec
 from robot_rl.wire import handshake
 from robot_rl.wire import protocol as p
@@ -21,7 +21,7 @@ from robot_rl.wire.mailbox import LinkStatus, MailboxWriter
 from robot_rl.wire.sockets import Dealer, Received, Waiter
 from robot_rl.wire.spool import Spool
 from robot_rl.wire.spool_segment import Life
-from robot_rl.wire.weights import Assembly
+from robot_rl.wire.weight_fetch import WeightFetch
 
 HELLO_S = 0.25
 """Between two tries of a handshake."""
@@ -30,8 +30,6 @@ STALL_S = 3.0
 """Without an answer or progress: a new connection and handshake."""
 SILENT_S = 0.8
 """Without a connection: said why, as far as that is known."""
-FETCH_S = 1.0
-"""Without a piece of weights: asked for again."""
 
 
 @dataclass(slots=True)
@@ -65,14 +63,14 @@ class Uplink:
     _beat_at: float = 0.0
     _heard_at: float = 0.0
     _progress_at: float = 0.0
-    _fetch_at: float = 0.0
-    _assembly: Assembly = field(default_factory=Assembly)
+    _weights: WeightFetch = field(init=False)
     _latest: tuple[Life, int] | None = None
     _known: bool = False
     """This ingest has welcomed this side before."""
     _said: str = ""
 
     def __post_init__(self) -> None:
+        self._weights = WeightFetch(self.mailbox)
         self._connect()
 
     @property
@@ -183,7 +181,8 @@ class Uplink:
             case p.News():
                 self._news(parsed, now)
             case p.Part():
-                self._part(parsed, message.body, now)
+                taken = self._weights.take(self._dealer, parsed, message.body, now)
+                self.garbage += not taken
             case p.Welcome():
                 self._welcome(parsed.news, now)
             case p.Refusal(reason, retry):
@@ -215,7 +214,7 @@ class Uplink:
             self.spool.advance(chunk)
         self.mailbox.say(LinkStatus.CONNECTED)
         self._news(news, now)
-        self._fetch(self.mailbox.state.weights_version, -1, now)
+        self._weights.follow(self._dealer, now)
 
     def _send(self) -> bool:
         """Chunks, as far as the window allows; a chunk of another life is greeted first."""
@@ -265,26 +264,7 @@ class Uplink:
             control_value=news.control.value,
             control_kind=int(news.control.kind),
         )
-        missing = news.weights_version not in (0, self.mailbox.state.weights_version)
-        if missing and now - self._fetch_at > FETCH_S:
-            self._fetch(news.weights_version, 0, now)  # the standing request was lost
-
-    def _fetch(self, version: int, offset: int, now: float) -> None:
-        self._fetch_at = now
-        self._dealer.send(p.encode(p.Get(version, offset)))
-
-    def _part(self, part: p.Part, body: bytes | memoryview, now: float) -> None:
-        try:
-            done = self._assembly.add(part, body)
-        except (WireError, PoisonedDataError) as error:
-            self.garbage += 1
-            self.mailbox.say(LinkStatus.CONNECTED, f"weights refused, the last stay: {error}")
-            return
-        if done is not None:
-            self.mailbox.put_weights(done)
-            self._fetch(done.version, -1, now)
-        elif part.version == self._assembly.version and self._assembly.offset:
-            self._fetch(part.version, self._assembly.offset, now)
+        self._weights.repair(self._dealer, news.weights_version, now)
 
     def _beat(self, now: float) -> None:
         if self.life is None:
