@@ -172,6 +172,8 @@ class Reception:
             del self.registry.sessions[peer]
             self.refuse(peer, f"sequence {beat.sent} was sent; expected {book.expected}")
             return
+        if beat.paused and not self.door.control.number:
+            self.door.steer(p.Steer(p.ControlKind.PAUSE))  # given before this ingest was there
         session.heard, session.beat = time.monotonic(), beat
         self.router.send(peer, p.encode(self.news_for(book)))
 

@@ -15,7 +15,7 @@ from robot_rl.types import Array, Observation, Transition
 from robot_rl.wire.handshake import check_actor
 from robot_rl.wire.locks import FileLock
 from robot_rl.wire.mailbox import LinkStatus, MailboxReader, MailState
-from robot_rl.wire.protocol import Control
+from robot_rl.wire.protocol import Control, ControlKind
 from robot_rl.wire.record import new_record, record_dtype, write_start, write_step
 from robot_rl.wire.ring import RingWriter
 
@@ -142,12 +142,15 @@ class ActorLink:
         self._lock.release()
 
     def _state(self) -> MailState:
-        """The mailbox; of what an I/O process said before this life, only the weights count."""
+        """The mailbox; of what an I/O process said before this life, only the weights count, and
+        a pause: it was for the robot."""
         state = self._mailbox.state()
         if state.beat_ns >= self._born_ns:
             return state
         version = state.weights_version
-        return MailState(weights_version=version, published_version=version)
+        paused = state.control_kind == ControlKind.PAUSE
+        kind = ControlKind.PAUSE if paused else ControlKind.RUN
+        return MailState(weights_version=version, published_version=version, control_kind=kind)
 
     def _write(self) -> None:
         if not self._ring.try_write(self._bytes):

@@ -47,11 +47,9 @@ class ControlKind(IntEnum):
 
     RUN = 0
     PAUSE = 1
-    """Hold after the running episode."""
+    """Hold after the running episode; outlives a restart of any process but the command's own."""
     STOP = 2
     """End after the running step."""
-    EVALUATE = 3
-    """Run evaluation episodes with the version in `value`."""
 
 
 class Control(msgspec.Struct, frozen=True, array_like=True):
@@ -132,6 +130,8 @@ class Beat(msgspec.Struct, frozen=True, tag="beat"):
     sent: Count
     """Everything below was sent to this session before this message. Where ingest has less, a
     message was damaged on its way, and nothing else would tell before the next chunk comes."""
+    paused: bool
+    """The actor obeys a PAUSE; an ingest that has restarted learns of it here."""
 
 
 class Get(msgspec.Struct, frozen=True, tag="get"):

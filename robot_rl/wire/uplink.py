@@ -260,11 +260,23 @@ class Uplink:
             published_version=news.weights_version,
             credit_epoch=news.epoch,
             credits=news.credits,
-            control_number=news.control.number,
-            control_value=news.control.value,
-            control_kind=int(news.control.kind),
         )
+        self._obey(news.control)
         self._weights.repair(self._dealer, news.weights_version, now)
+
+    def _obey(self, control: p.Control) -> None:
+        """A person's pause holds until a person's next command: an ingest that has restarted knows
+        of none (number 0), and by that no robot may move again."""
+        if control.number or not self._paused:
+            self.mailbox.update(
+                control_number=control.number,
+                control_value=control.value,
+                control_kind=int(control.kind),
+            )
+
+    @property
+    def _paused(self) -> bool:
+        return self.mailbox.state.control_kind == p.ControlKind.PAUSE
 
     def _beat(self, now: float) -> None:
         if self.life is None:
@@ -274,5 +286,5 @@ class Uplink:
         age = (time.monotonic_ns() - beat_ns) // 1_000_000 if beat_ns else -1
         used = version if epoch == self.life.epoch else 0
         depth, size = self.ring_depth, self.spool.size
-        beat = p.Beat(self.actor, self.life.epoch, depth, size, age, used, self._sent)
+        beat = p.Beat(self.actor, self.life.epoch, depth, size, age, used, self._sent, self._paused)
         self._dealer.send(p.encode(beat))

@@ -25,6 +25,7 @@ from robot_rl.testing.wire_harness import random_observation, random_transition,
 from robot_rl.types import Transition
 from robot_rl.wire.actor_link import ActorLink
 from robot_rl.wire.parent import die_with_parent
+from robot_rl.wire.protocol import ControlKind
 
 TAIL_AT = 320  # robot_rl/wire/ring.py: the reader's counter, in the header page of the ring's file
 
@@ -126,7 +127,9 @@ def run(config: ActorConfig, stop: threading.Event) -> None:
     done = 0
     while not stop.is_set() and done < config.steps:
         while not stop.is_set() and (
-            link.hold_reason() or (config.credits and link.credits <= done)
+            link.hold_reason()
+            or (config.credits and link.credits <= done)
+            or link.control().kind is ControlKind.PAUSE
         ):
             time.sleep(0.001)
             noted.committed()

@@ -22,6 +22,7 @@ from faults_process import (
     driver_raises,
     learner_too_slow,
     one_name_twice,
+    paused,
     run_a_while,
     stopped,
 )
@@ -74,6 +75,7 @@ ROWS = [
         "quarantine",
         {"actor": {"poison_every": 7}},
     ),
+    Row("restarts while a person pauses", paused, "pause_holds"),
     Row("two actors with one id", one_name_twice, "one_process_an_id", slow=True),
     Row("another specification", another_rate, "specification_is_compared", slow=True),
     Row(

@@ -8,11 +8,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from fault_recorder import Broken
+from fault_recorder import Broken, What, notes
 from fault_world import ACTOR, World, wait_for
 
 from robot_rl.errors import WireError
 from robot_rl.wire.mailbox import LinkStatus
+from robot_rl.wire.protocol import ControlKind
 
 
 def run_a_while(seconds: float) -> Callable[[World], None]:
@@ -31,6 +32,35 @@ def stopped(world: World) -> None:
     for side, seconds in (("actor", 0.5), ("io", 1.5), ("ingest", 4.0)):
         world.stop(side, seconds)
         world.acknowledged_after(time.monotonic())
+
+
+def paused(world: World) -> None:
+    """A person pauses; whoever restarts then, the robot stays where it is until a person says so.
+
+    The learner's host starts again, then the I/O process, then the actor.
+    """
+    world.start_all()
+    learner = world.learner()
+    learner.control(ControlKind.PAUSE)
+    time.sleep(0.5)
+    before = written(world)
+    for side in ("ingest", "io", "actor"):
+        world.kill(side)
+        world.start_side(side)
+        time.sleep(1.5)
+        if moved := written(world) - before:
+            raise Broken(f"{moved} steps of a paused robot after a restart of {side}")
+    wait_for("the pause in the figures", lambda: learner.wait_connected(1.0).control.number == 1)
+    kind = learner.wait_connected(1.0).control.kind
+    if kind is not ControlKind.PAUSE:
+        raise Broken(f"ingest says {kind.name}")
+    learner.control(ControlKind.RUN)
+    world.acknowledged_after(time.monotonic())
+
+
+def written(world: World) -> int:
+    """Records that actors have written so far."""
+    return sum(note.what is What.WRITTEN for note in notes(world.book("actor")))
 
 
 def one_name_twice(world: World) -> None:

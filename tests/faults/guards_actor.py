@@ -109,6 +109,17 @@ def credits_are_enforced() -> None:
 
 
 @guard
+def pause_holds() -> None:
+    """Out: what an ingest that has just begun says counts, a command or none."""
+    from robot_rl.wire.uplink import Uplink
+
+    def obey(self: Uplink, control: Any) -> None:
+        self.mailbox.update(control_number=control.number, control_kind=int(control.kind))
+
+    replace("robot_rl.wire.uplink:Uplink._obey", obey)
+
+
+@guard
 def emergency_stop_latches() -> None:
     """Out: a stop lasts as long as the button is held."""
     replace("drivers.safe_robot:SafeRobot._latch", lambda self, reason: None)
