@@ -140,6 +140,11 @@ class RobotEnv(gymnasium.Env[Any, Array]):
             self._viewer = self._camera(self._render_camera)
         return self._viewer.read().image
 
+    def rest(self) -> None:
+        """Brakes the robot and drops its goal, until the next reset: whoever waits between episodes
+        sends no commands, and the watchdog must not take that for a dead policy."""
+        self.robot.stop()
+
     def trip(self, reason: str) -> None:
         """Stops the robot and latches the fault where it has a safety layer (SafeRobot.trip)."""
         trip = getattr(self.robot, "trip", None)

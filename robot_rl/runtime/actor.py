@@ -108,6 +108,7 @@ class Actor:
                 return
             obs, stamp, done = self.step(obs, stamp, record)
             self._report()
+        self._robot("rest")
         if done:
             self._finish(record)
 
@@ -150,10 +151,14 @@ class Actor:
     def _emergency_stop(self) -> NoReturn:
         """Latches the robot's fault, then ends the actor: a person starts it again."""
         reason = "emergency stop pressed at the teleoperation device"
-        trip = getattr(getattr(self.env, "unwrapped", self.env), "trip", None)
-        if trip is not None:
-            trip(reason)
+        self._robot("trip", reason)
         raise RobotFault(reason)
+
+    def _robot(self, what: str, *words: str) -> None:
+        """Asks an environment with a robot for `rest` or `trip`; others have neither."""
+        ask = getattr(getattr(self.env, "unwrapped", self.env), what, None)
+        if ask is not None:
+            ask(*words)
 
     def _transition(
         self,

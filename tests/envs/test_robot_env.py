@@ -178,6 +178,21 @@ def test_a_fault_ends_the_episode() -> None:
     assert info["limiting_stage"] == LimitStage.FAULT
 
 
+def test_a_robot_at_rest_between_episodes_waits_for_no_command() -> None:
+    env = RobotEnv(make(), Reach())
+    for rests in (True, False):
+        env.reset(seed=0)
+        for _ in range(3):
+            env.step(np.full(7, 0.5, np.float32))
+        if rests:
+            env.rest()
+        clock = env.robot.clock
+        clock.sleep_until(clock.now_ns() + 1_000_000_000)
+        fault = env.robot.read().fault
+        assert fault == "" if rests else "watchdog" in fault
+    env.close()
+
+
 def test_a_simulated_fault_truncates_and_the_next_episode_starts_afresh() -> None:
     robot = make(force_trip=5.0, workspace_low=BELOW_TABLE)
     env = RobotEnv(robot, PickCube(cube_x=(0.58, 0.58), cube_y=(0.1, 0.1)))
