@@ -17,11 +17,11 @@ from robot_rl.agents.compiling import Step, compiled
 from robot_rl.agents.graphed import Graphed
 from robot_rl.agents.gripper import GripperHead
 from robot_rl.agents.losses import Losses
-from robot_rl.agents.matmul import use_fast_float32
 from robot_rl.agents.metrics import METRICS
 from robot_rl.agents.optim import Trained
 from robot_rl.agents.options import check_options, check_spec
 from robot_rl.agents.packing import pack, policy_arrays, unpack
+from robot_rl.agents.tuning import tune_process
 from robot_rl.networks.flat import Layout, xavier_uniform_
 from robot_rl.networks.mlp import mlp_layout
 from robot_rl.networks.observation import vector_size
@@ -68,9 +68,7 @@ class SAC:
             device, precision, subset=subset, critics=critics, batch_size=batch_size, utd=utd,
             lr=lr, bc_half_life=bc_half_life,
         )  # fmt: skip
-        torch.set_num_threads(threads)
-        if device == "cpu":
-            use_fast_float32()
+        tune_process(device, threads)
         self.spec, self.device = spec, torch.device(device)
         self.batch_size, self.utd, self.subset, self.critics = batch_size, utd, subset, critics
         self.lr, self.final_scale, self.policy_tau = lr, final_scale, policy_tau

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from robot_rl.errors import WireError
+from robot_rl.memory import keep_heap
 from robot_rl.runtime.endpoints import IOConfig
 from robot_rl.runtime.io import IOProcess
 from robot_rl.specs import ArraySpec, EnvSpec
@@ -37,7 +38,6 @@ from robot_rl.types import Transition
 from robot_rl.wire.actor_link import ActorLink
 from robot_rl.wire.key_files import Role
 from robot_rl.wire.keys import KeyFolder
-from robot_rl.wire.memory import keep_heap
 
 ACTORS = 16
 HZ = 30.0

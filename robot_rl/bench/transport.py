@@ -25,6 +25,7 @@ import numpy as np
 from robot_rl.bench.fleet import bench_keys
 from robot_rl.bench.transport_bounds import Load, bare_rate, chunks, disk_rate, loads
 from robot_rl.errors import WireError
+from robot_rl.memory import keep_heap
 from robot_rl.testing.wire_harness import (
     WireHarness,
     random_observation,
@@ -35,7 +36,6 @@ from robot_rl.wire.chunk import ChunkHeader, ChunkKind, make_header
 from robot_rl.wire.key_files import Role
 from robot_rl.wire.keys import KeyFolder
 from robot_rl.wire.mailbox import LinkStatus, MailboxWriter
-from robot_rl.wire.memory import keep_heap
 from robot_rl.wire.record import record_dtype
 from robot_rl.wire.spool import Spool
 from robot_rl.wire.spool_segment import Life

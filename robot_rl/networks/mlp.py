@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -29,6 +30,29 @@ def mlp_layout(
     return Layout(shapes)
 
 
+class Thin(torch.autograd.Function):
+    """h @ w for a last layer of one output, (E, batch, in) by (E, in, 1), as a fused sum: a matrix
+    product this thin is slower.
+
+    The gradient of w is a matrix product all the same. As the sum that autograd would make of it,
+    the compiler fuses it with sums over rows, and reads h across its rows (measured at 10 critics:
+    a fifth of an update).
+    """
+
+    @staticmethod
+    def forward(h: Tensor, w: Tensor) -> Tensor:
+        return (h * w.mT).sum(-1, keepdim=True)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        h, w = ctx.saved_tensors
+        return gradient * w.mT, torch.bmm(h.mT, gradient)
+
+
 def mlp(params: Mapping[str, Tensor], x: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
     """Dense → LayerNorm (where the parameters have gains) → ReLU, last layer dense.
 
@@ -40,8 +64,8 @@ def mlp(params: Mapping[str, Tensor], x: Tensor, dtype: torch.dtype = torch.floa
     h = x.expand(copies, -1, -1) if x.dim() == 2 else x
     for i in range(layers):
         weight = params[f"w{i}"]
-        if weight.shape[-1] == 1:  # a matrix product this thin is slower than a fused sum
-            h = (h * weight.mT).sum(-1, keepdim=True)
+        if weight.shape[-1] == 1:
+            h = Thin.apply(h, weight)
         else:
             h = torch.bmm(h.to(dtype), weight.to(dtype)).float()
         h = h + params[f"b{i}"]  # apart from the product: fuses with what follows

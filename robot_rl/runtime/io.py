@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from robot_rl.errors import DataError
+from robot_rl.memory import keep_heap
 from robot_rl.runtime.endpoints import (
     IOConfig,
     bind_to_parent,
@@ -30,7 +31,6 @@ from robot_rl.wire.handshake import check_actor
 from robot_rl.wire.key_files import Role
 from robot_rl.wire.keys import KeyFolder
 from robot_rl.wire.mailbox import LinkStatus, MailboxWriter
-from robot_rl.wire.memory import keep_heap
 from robot_rl.wire.ring import RingReader, ring_paths
 from robot_rl.wire.spool import Spool
 from robot_rl.wire.spool_segment import Life

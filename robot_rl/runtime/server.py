@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from robot_rl.errors import RobotRLError
+from robot_rl.memory import keep_heap
 from robot_rl.runtime.census import open_log
 from robot_rl.runtime.complaints import Complaints
 from robot_rl.runtime.door import Door
@@ -14,7 +15,6 @@ from robot_rl.runtime.endpoints import IngestConfig
 from robot_rl.runtime.reception import Reception
 from robot_rl.wire import protocol as p
 from robot_rl.wire.keys import KeyFolder
-from robot_rl.wire.memory import keep_heap
 from robot_rl.wire.sockets import Router, Waiter
 
 BURST = 512
