@@ -47,7 +47,7 @@ class ControlKind(IntEnum):
 
     RUN = 0
     PAUSE = 1
-    """Hold after the running episode; outlives a restart of any process but the command's own."""
+    """Hold after the running episode, whichever process restarts, until a person's next command."""
     STOP = 2
     """End after the running step."""
 

@@ -27,7 +27,7 @@ HELLO_S = 0.25
 """Between two tries of a handshake."""
 BEAT_S = 0.2
 STALL_S = 3.0
-"""Without an answer or progress: a new connection and handshake."""
+"""Without an answer: a new connection and handshake."""
 SILENT_S = 0.8
 """Without a connection: said why, as far as that is known."""
 
