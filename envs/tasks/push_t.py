@@ -25,7 +25,7 @@ ROD_HEIGHT = 0.01
 """Of the tip above the table, m."""
 APART = 0.03
 """Least distance between rod and T at the start, m."""
-REWARDS = ("sparse", "coverage")
+REWARDS = ("sparse", "coverage", "displacement")
 ROD_CONTACT = (
     'friction="0.3 0.005 0.0001" condim="3" priority="2" margin="0.0003"'
     ' solref="0.004 1" solimp="0.5 0.99 0.0003"'
@@ -57,7 +57,8 @@ class PushT:
     ) -> None:
         """Positions (uniform, at the centroid) in m, base frame; yaw in rad; target x, y, yaw.
 
-        reward "coverage": coverage - 1 at each step, so that finishing early is best.
+        reward "coverage": coverage - 1 at each step, "displacement": minus the RMS distance of
+        the T's points from where they should be, m; with either, finishing early is best.
         """
         check_ranges(
             self.name,
@@ -74,7 +75,7 @@ class PushT:
         if reward not in REWARDS:
             raise ConfigError(f"push_t: reward='{reward}'; {suggest(reward, REWARDS)}")
         self.max_steps = check_steps(self.name, max_steps)
-        self._enough, self._dense = success_coverage, reward == "coverage"
+        self._enough, self._reward = success_coverage, reward
         self._block, self._rod = (block_x, block_y, block_yaw), (rod_x, rod_y)
         self._target = np.array(target, np.float64)
         self._planner = PushPlanner(self._target, ROD_RADIUS)
@@ -115,9 +116,10 @@ class PushT:
         block = planar(world.object_pose("block"))
         covered = coverage(block, self._target)
         success = covered >= self._enough
-        reward = covered - 1.0 if self._dense else float(success)
         error = float(displacement(block, self._target))
-        return Outcome(reward, success, success, {"coverage": covered, "displacement": error})
+        rewards = {"sparse": float(success), "coverage": covered - 1.0, "displacement": -error}
+        figures = {"coverage": covered, "displacement": error}
+        return Outcome(rewards[self._reward], success, success, figures)
 
     def expert(self, world: World, state: RobotState) -> Command:
         """The planner's next position of the rod; the hand upright at its height."""

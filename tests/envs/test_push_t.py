@@ -211,14 +211,16 @@ def test_the_block_rests_and_slides_flat() -> None:
 
 def test_judgement_and_rewards() -> None:
     target = np.array([0.5, 0.0, -math.pi / 4])
-    for reward, wanted in (("sparse", 1.0), ("coverage", 0.0)):
+    for reward, wanted in (("sparse", 1.0), ("coverage", 0.0), ("displacement", 0.0)):
         env = RobotEnv(make(), PushT(reward=reward, target=tuple(target)), action=PLANAR)
         env.reset(seed=0)
         state = env.robot.read()
         start = env.task.evaluate(env.world, state)
-        covered = start.metrics["coverage"]
+        covered, apart = start.metrics["coverage"], start.metrics["displacement"]
+        first = {"sparse": 0.0, "coverage": covered - 1.0, "displacement": -apart}[reward]
         assert not start.success
-        assert start.reward == pytest.approx(0.0 if reward == "sparse" else covered - 1.0)
+        assert apart > 0.01
+        assert start.reward == pytest.approx(first)
         half = -math.pi / 8
         quat = [math.cos(half), 0.0, 0.0, math.sin(half)]
         env.world.set_object_pose("block", np.array([*target[:2], 0.0, *quat]))
