@@ -105,4 +105,5 @@ def show(stats: Stats, as_json: bool) -> None:
         print(
             f"  {actor.actor:<20} {actor.steps} steps, weights {actor.used_version}, {state}, "
             f"ring {actor.ring_depth}, spool {actor.spool_bytes >> 10} KiB"
+            + (", paused" if actor.paused else "")
         )

@@ -19,11 +19,11 @@ from robot_rl.data.manifest import (
     new_manifest,
     read_manifest,
     require_spec,
-    sync_folder,
     write_manifest,
 )
 from robot_rl.data.recover import LogState, recover
 from robot_rl.data.segments import first_position, list_segments, segment_name
+from robot_rl.data.whole_file import sync_path
 from robot_rl.errors import DataError, PoisonedDataError, RobotRLError
 from robot_rl.specs import EnvSpec
 from robot_rl.types import Array
@@ -57,7 +57,7 @@ class LogWriter:
         self._file = os.open(segment, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
         self._size = os.fstat(self._file).st_size
         self._first = first_position(segment)
-        sync_folder(path)
+        sync_path(path)
 
     @classmethod
     def create(
@@ -235,7 +235,7 @@ class LogWriter:
         os.close(self._file)
         self._file, self._segment, self._size = fresh, segment, 0
         self._first = self._state.position
-        sync_folder(self.path)
+        sync_path(self.path)
 
 
 def _require_new(path: Path) -> None:

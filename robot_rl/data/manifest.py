@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from robot_rl.data.whole_file import write_whole
 from robot_rl.errors import UNREADABLE, DataError, SpecError, suggest
 from robot_rl.specs import EnvSpec
 from robot_rl.wire.record import record_dtype
@@ -53,17 +53,11 @@ def write_manifest(path: Path, manifest: Manifest) -> None:
         "spec_sha256": manifest.spec.sha256(),
         "meta": manifest.meta,
     }
-    draft = path / f"{FILE}.draft"
     try:
         data = msgspec.json.format(msgspec.json.encode(raw), indent=2)
     except (TypeError, msgspec.MsgspecError) as error:
         raise DataError(f"{path}: meta must hold JSON values: {error}") from error
-    with draft.open("wb") as file:
-        file.write(data + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path / FILE)
-    sync_folder(path)
+    write_whole(path / FILE, data + b"\n")
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -103,12 +97,3 @@ def require_spec(path: Path, manifest: Manifest, spec: EnvSpec) -> None:
             f"{path}: a dataset of another specification (dataset != here):\n  "
             + "\n  ".join(lines)
         )
-
-
-def sync_folder(path: Path) -> None:
-    """Makes new names in a folder survive a crash of the host."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -219,7 +219,9 @@ class Actor:
         """Waits between episodes while the operator's command is to pause; False to end."""
         if self.link.control().kind is not ControlKind.PAUSE:
             return True
-        self.metrics.event(f"{self.actor} holds: paused by an operator", self.total_steps)
+        self.metrics.event(
+            f"{self.actor} holds: paused by an operator (robot-rl watch … --run)", self.total_steps
+        )
         while self.link.control().kind is ControlKind.PAUSE:
             if stopping():
                 return False

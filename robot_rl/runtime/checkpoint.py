@@ -19,6 +19,7 @@ import msgspec
 import numpy as np
 from safetensors.numpy import save_file
 
+from robot_rl.data.whole_file import sync_path
 from robot_rl.errors import UNREADABLE, CheckpointError
 from robot_rl.runtime.tensors import read_tensors
 from robot_rl.types import Array
@@ -68,11 +69,11 @@ def save_checkpoint(
     sums = "".join(f"{_sha256(aside / name)}  {name}\n" for name in (ARRAYS, STATE))
     (aside / SUMS).write_text(sums)
     for path in (aside / ARRAYS, aside / STATE, aside / SUMS, aside):
-        _sync(path)
+        sync_path(path)
     if final.exists():  # saved twice, or torn: out of the way first, so that it is never half there
         final.rename(folder / f".replaced-{state.block:09d}-{os.getpid()}")
     aside.rename(final)
-    _sync(folder)
+    sync_path(folder)
     for old in folder.glob(".replaced-*"):
         shutil.rmtree(old)
     for old in sorted(folder.glob("block-*"))[:-keep]:
@@ -180,11 +181,3 @@ def _from_portable(raw: dict[str, Any]) -> dict[str, Any]:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from robot_rl.errors import PoisonedDataError, WireError
+from robot_rl.errors import DataError, PoisonedDataError, WireError
 from robot_rl.runtime.complaints import Complaints
+from robot_rl.runtime.standing import Standing
 from robot_rl.runtime.weight_store import WeightStore
 from robot_rl.wire import protocol as p
 from robot_rl.wire.sockets import Received, Router
@@ -28,6 +29,7 @@ class Door:
     news: bool = False
     """Something that actors are told at once."""
     _heard: float = 0.0
+    _standing: Standing | None = None
 
     def take(self, message: Received) -> None:
         """Handles one message; what makes no sense is answered, counted and said."""
@@ -54,6 +56,22 @@ class Door:
         """An operator's command, for every actor."""
         self.control = p.Control(self.control.number + 1, steer.kind, steer.value)
         self.news = True
+        self._keep()
+
+    def remember(self, standing: Standing) -> None:
+        """There is a log: a pause from before this ingest holds, unless a command came since."""
+        self._standing = standing
+        if not self.control.number:
+            self.control = standing.control()
+            self.news = True
+        self._keep()
+
+    def _keep(self) -> None:
+        try:
+            if self._standing is not None:
+                self._standing.keep(self.control)
+        except DataError as error:
+            self.complaints.say(f"the command holds, but not beyond a restart: {error}")
 
     def learner_age_ms(self) -> int:
         """Milliseconds since a learner was heard; -1 before."""

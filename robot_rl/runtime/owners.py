@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import msgspec
 
+from robot_rl.data.whole_file import write_whole
 from robot_rl.errors import DataError, HandshakeError
 from robot_rl.wire.key_files import Key
 from robot_rl.wire.zap import AllowList
@@ -55,13 +55,8 @@ class Owners:
         if self._keys.get(actor) == key.public:
             return
         keys = {**self._keys, actor: key.public}
-        aside = self.path.with_suffix(".new")
         try:
-            with aside.open("wb") as file:
-                file.write(msgspec.json.format(msgspec.json.encode(keys), indent=1))
-                file.flush()
-                os.fsync(file.fileno())
-            aside.rename(self.path)
+            write_whole(self.path, msgspec.json.format(msgspec.json.encode(keys), indent=1))
         except OSError as error:
             raise DataError(f"{self.path}: {error.strerror}") from error
         self._keys = keys

@@ -17,6 +17,7 @@ from robot_rl.runtime.gate import refusal_of
 from robot_rl.runtime.intake import Gap, Intake, LifeBook
 from robot_rl.runtime.owners import Owners
 from robot_rl.runtime.registry import Registry, Session
+from robot_rl.runtime.standing import Standing
 from robot_rl.specs import EnvSpec
 from robot_rl.wire import protocol as p
 from robot_rl.wire.handshake import check_hello
@@ -47,6 +48,7 @@ class Reception:
         """The log is there: counts what it has, and takes records from now on."""
         self.spec = log.spec
         self.owners = Owners(log.path)
+        self.door.remember(Standing(log.path))
         kept = Quarantine(log.path)
         self.complaints.warn(kept.problem)
         self.intake = Intake(log, record_dtype(log.spec), self.config.sync_ms, kept)
@@ -172,8 +174,6 @@ class Reception:
             del self.registry.sessions[peer]
             self.refuse(peer, f"sequence {beat.sent} was sent; expected {book.expected}")
             return
-        if beat.paused and not self.door.control.number:
-            self.door.steer(p.Steer(p.ControlKind.PAUSE))  # given before this ingest was there
         session.heard, session.beat = time.monotonic(), beat
         self.router.send(peer, p.encode(self.news_for(book)))
 

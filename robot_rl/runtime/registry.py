@@ -120,4 +120,5 @@ def _stats(book: LifeBook, session: Session | None, now: float) -> ActorStats:
         spool_bytes=beat.spool_bytes if beat else 0,
         used_version=beat.used_version if beat else 0,
         quarantined=book.quarantined,
+        paused=beat is not None and beat.paused,
     )

@@ -131,7 +131,7 @@ class Beat(msgspec.Struct, frozen=True, tag="beat"):
     """Everything below was sent to this session before this message. Where ingest has less, a
     message was damaged on its way, and nothing else would tell before the next chunk comes."""
     paused: bool
-    """The actor obeys a PAUSE; an ingest that has restarted learns of it here."""
+    """The actor obeys a PAUSE, of this ingest or from before it."""
 
 
 class Get(msgspec.Struct, frozen=True, tag="get"):
@@ -195,6 +195,8 @@ class ActorStats(msgspec.Struct, frozen=True):
     spool_bytes: int
     used_version: int
     quarantined: int
+    paused: bool
+    """It obeys a PAUSE, perhaps of another ingest."""
 
 
 class Stats(msgspec.Struct, frozen=True, tag="stats"):

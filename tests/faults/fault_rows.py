@@ -23,6 +23,7 @@ from faults_process import (
     learner_too_slow,
     one_name_twice,
     paused,
+    paused_elsewhere,
     run_a_while,
     stopped,
 )
@@ -75,7 +76,8 @@ ROWS = [
         "quarantine",
         {"actor": {"poison_every": 7}},
     ),
-    Row("restarts while a person pauses", paused, "pause_holds"),
+    Row("restarts while a person pauses", paused, "pause_is_kept"),
+    Row("another ingest while a person pauses", paused_elsewhere, "pause_holds"),
     Row("two actors with one id", one_name_twice, "one_process_an_id", slow=True),
     Row("another specification", another_rate, "specification_is_compared", slow=True),
     Row(

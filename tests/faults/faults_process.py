@@ -39,22 +39,36 @@ def paused(world: World) -> None:
 
     The learner's host starts again, then the I/O process, then the actor.
     """
+    _restarts_while_paused(world, lambda: None)
+    control = world.learner().wait_connected(5.0).control
+    if control.kind is not ControlKind.PAUSE:
+        raise Broken(f"ingest says {control.kind.name}: actors that come later would move")
+    _goes_on(world)
+
+
+def paused_elsewhere(world: World) -> None:
+    """The same, and the ingest that comes up knows nothing of the pause: it was another host's."""
+    _restarts_while_paused(world, (world.log_dir / "command.json").unlink)
+    _goes_on(world)
+
+
+def _restarts_while_paused(world: World, forget: Callable[[], None]) -> None:
     world.start_all()
-    learner = world.learner()
-    learner.control(ControlKind.PAUSE)
+    world.learner().control(ControlKind.PAUSE)
     time.sleep(0.5)
     before = written(world)
     for side in ("ingest", "io", "actor"):
         world.kill(side)
+        if side == "ingest":
+            forget()
         world.start_side(side)
         time.sleep(1.5)
         if moved := written(world) - before:
             raise Broken(f"{moved} steps of a paused robot after a restart of {side}")
-    wait_for("the pause in the figures", lambda: learner.wait_connected(1.0).control.number == 1)
-    kind = learner.wait_connected(1.0).control.kind
-    if kind is not ControlKind.PAUSE:
-        raise Broken(f"ingest says {kind.name}")
-    learner.control(ControlKind.RUN)
+
+
+def _goes_on(world: World) -> None:
+    world.learner().control(ControlKind.RUN)
     world.acknowledged_after(time.monotonic())
 
 

@@ -165,3 +165,11 @@ def garbage_is_counted() -> None:
         raise RuntimeError(what)
 
     replace("robot_rl.runtime.complaints:Complaints.count_garbage", fatal)
+
+
+@guard
+def pause_is_kept() -> None:
+    """Out: an ingest that has just begun knows of no command."""
+    from robot_rl.wire.protocol import Control
+
+    replace("robot_rl.runtime.standing:Standing.control", lambda self: Control())

@@ -1,4 +1,4 @@
-"""Fuzz targets that lie beside a log's segments: quarantine and owners."""
+"""Fuzz targets that lie beside a log's segments: quarantine, owners and a pause."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from robot_rl.data.quarantine import FILE as QUARANTINE
 from robot_rl.data.quarantine import Quarantine
 from robot_rl.runtime.owners import FILE as OWNERS
 from robot_rl.runtime.owners import Owners
+from robot_rl.runtime.standing import FILE as COMMAND
+from robot_rl.runtime.standing import Standing
 from robot_rl.wire.chunk import ChunkKind, make_header
 from robot_rl.wire.key_files import FORMAT, Key, Role
+from robot_rl.wire.protocol import Control, ControlKind
 
 PUBLIC = "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7"
 
@@ -69,7 +72,24 @@ def owners_seeds() -> list[bytes]:
     return [b"{}", b'{"a": "%s"}' % PUBLIC.encode(), b'{"a": "x", "b": "y"}', b'{"b": ""}']
 
 
+def pause(data: bytes) -> None:
+    """Read, taken back, given again."""
+    folder = emptied("pause")
+    (folder / COMMAND).write_bytes(data)
+    found = Standing(folder)
+    assert found.control().kind is ControlKind.PAUSE, "a file that is read says so"
+    found.keep(Control(2, ControlKind.RUN))
+    assert not Standing(folder).paused
+    found.keep(Control(3, ControlKind.PAUSE))
+    assert Standing(folder).paused
+
+
+def pause_seeds() -> list[bytes]:
+    return [b'{"command":"pause"}', b'{"command": "pause"}\n', b'{"command": "run"}', b"{}"]
+
+
 TARGETS = (
     Target("quarantine", quarantine, quarantine_seeds, ("robot_rl.data.quarantine",), max_len=2048),
     Target("owners", owners, owners_seeds, ("robot_rl.runtime.owners",)),
+    Target("pause", pause, pause_seeds, ("robot_rl.runtime.standing",)),
 )

@@ -88,7 +88,7 @@ class World:
     lives: list[Life] = field(default_factory=list)
     refused: int = 0
     quarantined: int = 0
-    commands: int = 0
+    control: p.Control = field(default_factory=p.Control)
 
     def __post_init__(self) -> None:
         self.config = IngestConfig(
@@ -105,7 +105,9 @@ class World:
         """Ingest ends and begins again on the same log; it knows nothing but what is in there."""
         self.server.close()
         self.server = IngestServer(self.config)
-        self.refused = self.commands = 0
+        self.refused = 0
+        paused = self.control.kind is p.ControlKind.PAUSE
+        self.control = p.Control(1, p.ControlKind.PAUSE) if paused else p.Control()
         self.quarantined = sum(len(life.kept) for life in self.lives)
         for client in self.clients:
             client.greeted = False
@@ -227,7 +229,7 @@ class World:
         assert stats.records == len(logged)
         assert stats.steps == sum(place % 5 != 0 for place in logged)
         assert (stats.quarantined, stats.refused) == (self.quarantined, self.refused)
-        assert stats.control.number == self.commands
+        assert stats.control == self.control
 
     def close(self) -> None:
         for client in self.clients:

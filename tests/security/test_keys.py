@@ -89,7 +89,7 @@ def test_a_disk_that_cannot_note_the_owner_is_waited_for(wire: WireHarness, host
     """The I/O process tries again, and what it has spooled arrives."""
     client = hosts.client("robot", Role.ACTOR)
     serve(wire, hosts.learner)
-    blocked = wire.log_dir / "owners.new"
+    blocked = wire.log_dir / "owners.json.draft"
     blocked.mkdir()  # what is written aside has no place
     link, process = wire.link("a", 1), wire.start_io("a", keys=str(client.path))
     write_episode(link, wire.spec, np.random.default_rng(0), 20)
