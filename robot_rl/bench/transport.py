@@ -70,7 +70,7 @@ def wire_rate(load: Load, folder: Path, keys: KeyFolder | None = None) -> dict[s
         sent = 0
         while sent < load.records or not uplink.idle:
             for _ in range(16):
-                if sent >= load.records or uplink.flight_bytes > BACKLOG:
+                if sent >= load.records or uplink.flight.size > BACKLOG:
                     break
                 records["sequence"] = np.arange(sent, sent + load.chunk)
                 payload = records.tobytes()

@@ -27,6 +27,7 @@ from robot_rl.runtime.endpoints import (
 )
 from robot_rl.wire.addresses import private_directory
 from robot_rl.wire.chunk import ChunkKind, make_header
+from robot_rl.wire.flight import Flight
 from robot_rl.wire.handshake import check_actor
 from robot_rl.wire.key_files import Role
 from robot_rl.wire.keys import KeyFolder
@@ -78,8 +79,7 @@ class IOProcess:
             config.actor,
             self.spool,
             self.mailbox,
-            window_bytes=config.window_bytes,
-            window_chunks=config.window_chunks,
+            Flight(config.window_bytes, config.window_chunks),
             insecure=config.insecure,
             keys=keys,
         )

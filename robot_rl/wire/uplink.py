@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import sys
 import time
-from collections import deque
 from dataclasses import dataclass, field
 
 from robot_rl.errors import HandshakeError, WireError
 from robot_rl.specs import EnvSpec
 from robot_rl.wire import handshake
 from robot_rl.wire import protocol as p
+from robot_rl.wire.flight import Flight
 from robot_rl.wire.keys import ClientKeys
 from robot_rl.wire.mailbox import LinkStatus, MailboxWriter
 from robot_rl.wire.sockets import Dealer, Received, Waiter
@@ -40,9 +40,7 @@ class Uplink:
     actor: str
     spool: Spool
     mailbox: MailboxWriter
-    window_bytes: int = 64 << 20
-    """Sent and not yet acknowledged, at most."""
-    window_chunks: int = 1024
+    flight: Flight = field(default_factory=Flight)
     insecure: bool = False
     keys: ClientKeys | None = None
     life: Life | None = None
@@ -54,15 +52,9 @@ class Uplink:
     """Set by the loop before each `pump`; part of the heartbeat."""
     _dealer: Dealer = field(init=False)
     _waiter: Waiter = field(init=False)
-    _flight: deque[tuple[int, int, int]] = field(default_factory=deque)
-    flight_bytes: int = 0
-    """Of payload, sent and not yet acknowledged."""
-    _sent: int = 0
-    """Everything below has been sent in this session."""
     _hello_at: float = 0.0
     _beat_at: float = 0.0
     _heard_at: float = 0.0
-    _progress_at: float = 0.0
     _weights: WeightFetch = field(init=False)
     _latest: tuple[Life, int] | None = None
     _known: bool = False
@@ -76,7 +68,7 @@ class Uplink:
     @property
     def idle(self) -> bool:
         """Everything that is in the spool has been acknowledged."""
-        return not self._flight and self.spool.peek() is None
+        return not self.flight.waits and self.spool.peek() is None
 
     def attach(self, life: Life, first_sequence: int) -> None:
         """A (new) life whose records may come; greeted as soon as older ones are sent."""
@@ -97,7 +89,8 @@ class Uplink:
             busy = True
             self._heard_at = now
             self._handle(message, now)
-        stalled = now - max(self._heard_at, self._progress_at if self._flight else 0.0) > STALL_S
+        progress = self.flight.progress_at if self.flight.waits else 0.0
+        stalled = now - max(self._heard_at, progress) > STALL_S
         if stalled:
             text = self._said or f"no answer from {self.address}"
             self.mailbox.say(LinkStatus.DISCONNECTED, text)
@@ -136,14 +129,13 @@ class Uplink:
     def _connect(self) -> None:
         self._dealer = Dealer(self.address, insecure=self.insecure, keys=self.keys)
         self._waiter = Waiter([self._dealer])
-        self._heard_at = self._progress_at = time.monotonic()
+        self._heard_at = time.monotonic()
         self._restart()
 
     def _restart(self) -> None:
         """Forgets what is in flight; the next handshake says where to go on."""
         self.welcomed = False
-        self._flight.clear()
-        self.flight_bytes = 0
+        self.flight.clear()
         self._hello_at = 0.0
         self.spool.rewind()
 
@@ -204,8 +196,7 @@ class Uplink:
         if self.welcomed or self.life is None or news.epoch != self.life.epoch:
             return  # the answer to a Hello that was sent twice
         self.welcomed = self._known = True
-        self._progress_at = now
-        self._sent = news.next_sequence
+        self.flight.begin(news.next_sequence, now)
         self._said = ""
         self.spool.acknowledge(news.epoch, news.next_sequence)
         while (chunk := self.spool.peek()) is not None:
@@ -219,7 +210,7 @@ class Uplink:
     def _send(self) -> bool:
         """Chunks, as far as the window allows; a chunk of another life is greeted first."""
         sent = False
-        while self.flight_bytes < self.window_bytes and len(self._flight) < self.window_chunks:
+        while self.flight.room:
             chunk = self.spool.peek()
             if chunk is None:
                 if self._latest and self.life and self._latest[0].epoch != self.life.epoch:
@@ -230,26 +221,19 @@ class Uplink:
                 break
             if not self._dealer.send(p.DATA_HEAD, chunk.header, chunk.payload):
                 break
-            if not self._flight:
-                self._progress_at = time.monotonic()
-            size = len(chunk.payload)
-            self._flight.append((chunk.life.epoch, chunk.next_sequence, size))
-            self.flight_bytes += size
-            self._sent = chunk.next_sequence
+            self.flight.add(chunk, time.monotonic())
             self.spool.advance(chunk)
             sent = True
         return sent
 
     def _next_life(self, life: Life) -> None:
         """The older life is sent; the handshake of the next one waits for its acknowledgements."""
-        if self._flight:
+        if self.flight.waits:
             return
         self.life, self.welcomed, self._hello_at = life, False, 0.0
 
     def _acknowledge(self, epoch: int, next_sequence: int, now: float) -> None:
-        while self._flight and self._flight[0][0] == epoch and self._flight[0][1] <= next_sequence:
-            self.flight_bytes -= self._flight.popleft()[2]
-            self._progress_at = now
+        self.flight.acknowledge(epoch, next_sequence, now)
         self.spool.acknowledge(epoch, next_sequence)
 
     def _news(self, news: p.News, now: float) -> None:
@@ -285,6 +269,6 @@ class Uplink:
         epoch, beat_ns, version = self.mailbox.actor_beat()
         age = (time.monotonic_ns() - beat_ns) // 1_000_000 if beat_ns else -1
         used = version if epoch == self.life.epoch else 0
-        depth, size = self.ring_depth, self.spool.size
-        beat = p.Beat(self.actor, self.life.epoch, depth, size, age, used, self._sent, self._paused)
+        depth, size, sent = self.ring_depth, self.spool.size, self.flight.sent
+        beat = p.Beat(self.actor, self.life.epoch, depth, size, age, used, sent, self._paused)
         self._dealer.send(p.encode(beat))

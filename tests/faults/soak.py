@@ -62,7 +62,7 @@ class Sender:
     def turn(self, records: np.ndarray) -> bool:
         """Commits a chunk where there is room, talks; True while there is more to do."""
         sent = len(self.crcs)
-        if sent < self.wanted and self.uplink.flight_bytes < BACKLOG:
+        if sent < self.wanted and self.uplink.flight.size < BACKLOG:
             count = min(CHUNK, self.wanted - sent)
             rows = records[:count]
             rows["sequence"] = np.arange(sent, sent + count)
