@@ -228,6 +228,7 @@ class RobotEnv(gymnasium.Env[Any, Array]):
             "leash": f"{config.leash_translation!r},{config.leash_rotation!r}",
             "state_scale": self.proprioception.scales,
         }
+        extra |= {f"judged_{name}": str(value) for name, value in self.task.criteria.items()}
         extra |= _limits(self.robot)
         return EnvSpec(
             name=self.task.name,

@@ -218,6 +218,15 @@ class Task(Protocol):
         """Names and widths of the parts that `observe` gives, in order."""
         ...
 
+    @property
+    def criteria(self) -> Mapping[str, float | str]:
+        """Settings that decide reward and success (tolerances, kinds of reward), by name.
+
+        Part of the specification: data that was judged otherwise is refused, as is an actor that
+        judges otherwise than its learner's demonstrations.
+        """
+        ...
+
     def reset(self, world: World, rng: np.random.Generator) -> tuple[Array, Array]:
         """Places the objects; gives start poses (n_arms, 7) and gripper widths (n_arms,)."""
         ...
@@ -254,8 +263,8 @@ class Policy(Protocol):
         """Takes new weights; refuses NaN with PoisonedDataError and keeps the old ones."""
         ...
 
-    def reset(self) -> None:
-        """Forgets the episode (history, queued chunk)."""
+    def reset(self, seed: int | None = None) -> None:
+        """Forgets the episode (history, queued chunk); with a seed what it draws starts from it."""
         ...
 
     def act(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from dataclasses import dataclass, field, fields
+from typing import TypeAlias
 
 import msgspec
 import numpy as np
@@ -18,6 +19,7 @@ MAX_JSON = 1 << 19
 MAX_RECORD = 64 << 20
 """Bytes of one record, counted generously: 8 a number."""
 MAX_ARRAYS, MAX_AXES = 256, 8
+Pairs: TypeAlias = tuple[tuple[str, object], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +121,21 @@ class EnvSpec:
         lines = []
         for item in fields(self):
             mine, theirs = getattr(self, item.name), getattr(other, item.name)
-            if mine != theirs:
-                lines.append(f"{item.name}: {mine} != {theirs}")
+            if mine == theirs:
+                continue
+            named = item.name in ("gains", "extra") and _unequal(item.name, mine, theirs)
+            lines += named or [f"{item.name}: {mine} != {theirs}"]
         return lines
+
+
+def _unequal(what: str, mine: Pairs, theirs: Pairs) -> list[str]:
+    """Which of two lists' pairs differ; may be none: a name that comes twice, another order."""
+    ours, others = dict(mine), dict(theirs)
+    return [
+        f"{what} {name}: {ours.get(name, 'none')} != {others.get(name, 'none')}"
+        for name in sorted({*ours, *others})
+        if ours.get(name) != others.get(name)
+    ]
 
 
 def check_storable(spec: EnvSpec) -> None:

@@ -79,6 +79,7 @@ class DrawerOpen:
             )
         self.max_steps = check_steps(self.name, max_steps)
         self._opening = opening
+        self.criteria: dict[str, float | str] = {"opening": opening}
         self._cabinet = (cabinet_x, cabinet_y, cabinet_yaw, ajar)
         self._start = np.array(start)
         self._noise = start_noise

@@ -86,6 +86,7 @@ class PegInsert:
             raise ConfigError(f"peg_insert: hole_noise={hole_noise}; valid: 0 to 0.01 m")
         self.max_steps = check_steps(self.name, max_steps)
         self._clearance, self._depth = clearance, depth
+        self.criteria: dict[str, float | str] = {"depth": depth, "clearance": clearance}
         self._hole = (hole_x, hole_y, hole_yaw)
         self._hole_noise = hole_noise
         self._start = np.array(start)

@@ -52,6 +52,7 @@ class PickCube:
             raise ConfigError(f"pick_cube: lift={lift}; valid: above 0, at most 0.4 m")
         self.max_steps = check_steps(self.name, max_steps)
         self._lift = lift
+        self.criteria: dict[str, float | str] = {"lift": lift}
         self._cube = (cube_x, cube_y, cube_yaw)
         self._start = np.array(start)
         self._noise = start_noise

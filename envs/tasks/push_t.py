@@ -17,6 +17,8 @@ from robot_rl.types import Array, Command, Outcome, RobotState, Scene
 
 SCALE = 0.1
 """m for a feature of 1."""
+GAP_SCALE = 0.05
+"""m for a distance to the outline of 1."""
 HEIGHT = 0.03
 """Of the T, m."""
 ROD_RADIUS, ROD_LENGTH = 0.01, 0.06
@@ -76,6 +78,10 @@ class PushT:
             raise ConfigError(f"push_t: reward='{reward}'; {suggest(reward, REWARDS)}")
         self.max_steps = check_steps(self.name, max_steps)
         self._enough, self._reward = success_coverage, reward
+        self.criteria: dict[str, float | str] = {
+            "success_coverage": success_coverage,
+            "reward": reward,
+        }
         self._block, self._rod = (block_x, block_y, block_yaw), (rod_x, rod_y)
         self._target = np.array(target, np.float64)
         self._planner = PushPlanner(self._target, ROD_RADIUS)
@@ -86,8 +92,15 @@ class PushT:
     @property
     def features(self) -> Sequence[tuple[str, int]]:
         """Seen along the hand's axes, 0.1 m units: the T's and the target's centre from the rod,
-        and the way from one to the other; cos, sin of the T's heading and of what it lacks."""
-        return (("block", 2), ("target", 2), ("lack", 2), ("block_yaw", 2), ("lack_yaw", 2))
+        and the way from one to the other; cos, sin of the T's heading and of what it lacks.
+
+        Along the T's axes: the rod from its centre, the way to the target; how far the rod's axis
+        is from the outline, in 0.05 m, and the outward normal where it is nearest. A network would
+        have to multiply to find these: policies cloned from 200 plans with and without them
+        succeed in 6 and 2 of 30.
+        """
+        hand = (("block", 2), ("target", 2), ("lack", 2), ("block_yaw", 2), ("lack_yaw", 2))
+        return (*hand, ("rod", 2), ("way", 2), ("gap", 1), ("outward", 2))
 
     def reset(self, world: World, rng: np.random.Generator) -> tuple[Array, Array]:
         block = uniform(rng, *self._block)
@@ -110,7 +123,12 @@ class PushT:
         target = in_tcp(state, np.array([to_x, to_y, height]))[:2] / SCALE
         seen, lack = yaw - heading(state.pose[0, 3:]), to_yaw - yaw
         turns = [math.cos(seen), math.sin(seen), math.cos(lack), math.sin(lack)]
-        return np.concatenate([block, target, target - block, turns]).astype(np.float32)
+        pose, centre = np.array([x, y, yaw]), np.array([to_x, to_y])
+        rod, way = to_block(pose, np.stack([state.pose[0, :2], centre]))
+        off = nearest(rod[None])
+        parts = [block, target, target - block, turns, rod / SCALE, way / SCALE]
+        parts += [off.distance / GAP_SCALE, off.normal[0]]
+        return np.concatenate(parts).astype(np.float32)
 
     def evaluate(self, world: World, state: RobotState) -> Outcome:
         block = planar(world.object_pose("block"))

@@ -36,6 +36,7 @@ class Reach:
             raise ConfigError(f"reach: tolerance={tolerance}; valid: above 0 m")
         self.max_steps = check_steps(self.name, max_steps)
         self._tolerance = tolerance
+        self.criteria: dict[str, float | str] = {"tolerance": tolerance}
         self._target = (target_x, target_y, target_z)
         self._start = np.array(start)
         self._noise = start_noise

@@ -3,12 +3,14 @@
 robot-rl eval runs/mine
 robot-rl eval runs/mine --episodes 100 --seed 7 --json --video eval.mp4
 robot-rl eval runs/mine --step 5000            (an earlier snapshot)
+robot-rl eval runs/mine --sampled              (actions drawn as in training, not the policy's mode)
 """
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -27,6 +29,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--episodes", type=int, default=50)
     parser.add_argument("--seed", type=int, default=None, help="first reset seed (the run's own)")
     parser.add_argument("--step", type=int, default=None, help="snapshot to use (the newest)")
+    parser.add_argument(
+        "--sampled",
+        action=argparse.BooleanOptionalAction,
+        help="draw actions as in training (the run's evaluation.sampled)",
+    )
     parser.add_argument("--video", type=Path, default=None, help="write an MP4 of the episodes")
     add_config_dir(parser)
 
@@ -48,13 +55,15 @@ def run(options: argparse.Namespace) -> int:
         policy = make_policy(cfg, env.data_spec, seed=settings.seed)
         policy.load(weights, version)
         seed = settings.evaluation.seed if options.seed is None else options.seed
+        sampled = settings.evaluation.sampled if options.sampled is None else options.sampled
+        how: dict[str, Any] = {"episodes": options.episodes, "seed": seed, "sampled": sampled}
         if options.video is not None:
-            result = record_video(env, policy, options.video, episodes=options.episodes, seed=seed)
+            result = record_video(env, policy, options.video, **how)
         else:
-            result = evaluate(env, policy, episodes=options.episodes, seed=seed)
+            result = evaluate(env, policy, **how)
     finally:
         env.close()
-    show(result, steps, options)
+    show(result, steps, sampled, options)
     return 0
 
 
@@ -73,7 +82,7 @@ def choose_snapshot(run_dir: Path, step: int | None) -> tuple[int, Path]:
     )
 
 
-def show(result: EvaluationResult, steps: int, options: argparse.Namespace) -> None:
+def show(result: EvaluationResult, steps: int, sampled: bool, options: argparse.Namespace) -> None:
     """Prints the outcome with its 95 % interval."""
     judged = [s for s in result.successes if s >= 0]
     low, high = wilson_interval(sum(judged), len(judged)) if judged else (0.0, 1.0)
@@ -84,6 +93,7 @@ def show(result: EvaluationResult, steps: int, options: argparse.Namespace) -> N
                 "env_steps": steps,
                 "version": result.version,
                 "episodes": len(result.lengths),
+                "sampled": sampled,
                 "success_rate": result.success_rate,
                 "success_interval_95": [low, high],
                 "mean_return": float(np.mean(result.returns)),
@@ -99,6 +109,7 @@ def show(result: EvaluationResult, steps: int, options: argparse.Namespace) -> N
         return
     print(
         f"{options.run_dir}, policy after {steps} environment steps, {len(result.lengths)} episodes"
+        + (", actions sampled" if sampled else "")
     )
     if judged:
         rate = f"{sum(judged)}/{len(judged)} = {result.success_rate:.1%}"

@@ -30,6 +30,7 @@ def run_evaluator(run_dir: Path, arguments: Sequence[str], stopping: Callable[[]
             metrics,
             episodes=settings.evaluation.episodes,
             seed=settings.evaluation.seed,
+            sampled=settings.evaluation.sampled,
             done=done,
             last=folder.finished.exists,
             abort=stopping,

@@ -20,7 +20,7 @@ FPS = 10
 
 
 def record_video(
-    env: Any, policy: Policy, path: Path, *, episodes: int, seed: int
+    env: Any, policy: Policy, path: Path, *, episodes: int, seed: int, sampled: bool
 ) -> EvaluationResult:
     """Evaluates and writes what `env.render()` shows; ConfigError if it shows nothing."""
     frames: list[Array] = []
@@ -34,7 +34,7 @@ def record_video(
             raise ConfigError("this environment renders no images; leave --video out")
         frames.append(overlay(image, f"episode {episode}  step {step}"))
 
-    result = evaluate(env, policy, episodes=episodes, seed=seed, on_frame=keep)
+    result = evaluate(env, policy, episodes=episodes, seed=seed, sampled=sampled, on_frame=keep)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_mp4(path, frames, FPS)
     return result
@@ -59,6 +59,7 @@ def video_of_run(folder: RunDir) -> Path | None:
             path,
             episodes=settings.evaluation.video_episodes,
             seed=settings.evaluation.seed,
+            sampled=settings.evaluation.sampled,
         )
     finally:
         env.close()

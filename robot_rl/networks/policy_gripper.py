@@ -54,8 +54,10 @@ class GripperPolicy:
         self._motion.load(weights, version)
         self._weights = {name: np.array(weights[name], np.float32) for name in self._shapes}
 
-    def reset(self) -> None:
-        self._motion.reset()
+    def reset(self, seed: int | None = None) -> None:
+        self._motion.reset(seed)
+        if seed is not None:
+            self._rng = np.random.default_rng((seed, 1))
 
     def act(
         self, obs: Observation, step: int, stamp_ns: int, *, deterministic: bool = False

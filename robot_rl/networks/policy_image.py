@@ -56,8 +56,8 @@ class ImagePolicy:
             for name in self._shapes
         }
 
-    def reset(self) -> None:
-        self._head.reset()
+    def reset(self, seed: int | None = None) -> None:
+        self._head.reset(seed)
 
     def act(
         self, obs: Observation, step: int, stamp_ns: int, *, deterministic: bool = False

@@ -62,8 +62,10 @@ class SquashedGaussianPolicy:
             np.copyto(own, weights[name], casting="same_kind")
         self._version = version
 
-    def reset(self) -> None:
-        """Nothing to forget: one step depends on one observation."""
+    def reset(self, seed: int | None = None) -> None:
+        """Nothing to forget: one step depends on one observation. A seed starts the noise anew."""
+        if seed is not None:
+            self._rng = np.random.default_rng(seed)
 
     def act(
         self, obs: Observation, step: int, stamp_ns: int, *, deterministic: bool = False

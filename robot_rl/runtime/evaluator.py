@@ -46,22 +46,24 @@ def evaluate(
     *,
     episodes: int,
     seed: int,
+    sampled: bool = False,
     stopping: Callable[[], bool] = lambda: False,
     on_frame: Callable[[int, int], None] | None = None,
 ) -> EvaluationResult:
-    """Runs `episodes` deterministic episodes with reset seeds seed, seed + 1, …
+    """Runs `episodes` episodes with reset seeds seed, seed + 1, …; the same seeds, the same result.
 
+    The policy's mode acts, or (`sampled`) actions drawn as in training, from the same seeds.
     `on_frame(episode, step)` is called after the reset and after each step (for video).
     """
     successes, returns, lengths = [], [], []
     for index in range(episodes):
         obs, info = env.reset(seed=seed + index)
-        policy.reset()
+        policy.reset(seed + index)
         total, step, done, success = 0.0, 0, False, -1
         while not done and not stopping():
             if on_frame is not None:
                 on_frame(index, step)
-            chunk = policy.act(obs, step, int(info["stamp_ns"]), deterministic=True)
+            chunk = policy.act(obs, step, int(info["stamp_ns"]), deterministic=not sampled)
             obs, reward, terminated, truncated, info = env.step(chunk.actions[0])
             total += float(reward)
             step += 1
@@ -119,6 +121,7 @@ def follow(
     *,
     episodes: int,
     seed: int,
+    sampled: bool,
     done: set[int],
     last: Callable[[], bool],
     abort: Callable[[], bool],
@@ -130,7 +133,10 @@ def follow(
         weights, version, _ = load_policy(path)
         policy.load(weights, version)
         # Other start states each time: a pooled interval is only true of independent episodes.
-        result = evaluate(env, policy, episodes=episodes, seed=seed + steps, stopping=abort)
+        start = seed + steps
+        result = evaluate(
+            env, policy, episodes=episodes, seed=start, sampled=sampled, stopping=abort
+        )
         if abort():
             return
         metrics.write(

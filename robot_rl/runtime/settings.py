@@ -34,6 +34,8 @@ class EvaluationSettings:
     episodes: Count
     seed: int
     video_episodes: Count
+    sampled: bool = False
+    """Actions drawn as in training, in place of the policy's mode."""
 
 
 @dataclass(frozen=True, slots=True)

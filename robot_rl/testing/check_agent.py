@@ -94,11 +94,21 @@ def check_policy(make_agent: MakeAgent, make_policy: MakePolicy, spec: EnvSpec, 
     if (chunk.start_step, chunk.observation_stamp_ns, chunk.version) != (4, 9, 3):
         raise SpecError(f"chunk {chunk}; valid: start step 4, stamp 9, version 3")
     _check_still(policy, obs, chunk, "a second deterministic call")
+    _check_seeded(policy, obs)
     name = next(iter(weights))
     bad = dict(weights) | {name: np.full_like(weights[name], np.nan)}
     _check_refused(lambda: policy.load(bad, 4), PoisonedDataError, f"NaN weights '{name}'")
     _check_still(policy, obs, chunk, "an act after refused weights")
     _check_chunk(policy.act(obs, 5, 10), spec)
+
+
+def _check_seeded(policy: Policy, obs: Observation) -> None:
+    drawn = []
+    for seed in (5, 6, 5):
+        policy.reset(seed)
+        drawn.append([policy.act(obs, step, 9).actions.tobytes() for step in range(3)])
+    if drawn[0] != drawn[2] or drawn[0] == drawn[1]:
+        raise SpecError("reset(seed) does not decide what act draws; valid: the same from a seed")
 
 
 def random_batch(spec: EnvSpec, rows: int, seed: int) -> Batch:

@@ -194,6 +194,7 @@ class FakeTask:
         self.max_steps = max_steps
         self.scene = Scene(mjcf='<body name="goal"/>', objects=("goal",))
         self._tolerance = tolerance
+        self.criteria: dict[str, float | str] = {"tolerance": tolerance}
         self._n = n_arms
 
     @property

@@ -211,7 +211,7 @@ class Forward:
         forward = np.full((1, 7), 0.5, np.float32)
         return Chunk(forward, np.ones(1, bool), step, stamp_ns, self.version)
 
-    def reset(self) -> None:
+    def reset(self, seed: int | None = None) -> None:
         pass
 
     def load(self, weights: Mapping[str, Array], version: int) -> None:

@@ -122,11 +122,13 @@ def test_evaluation_is_deterministic(finished: tuple[Path, dict[str, object]]) -
     run_dir, _ = finished
     words = robot_rl("eval", "--json", "--episodes", "3", "--seed", "5", str(run_dir))
     results = [
-        json.loads(subprocess.run(words, capture_output=True, text=True, check=True).stdout)
-        for _ in range(2)
+        json.loads(subprocess.run(line, capture_output=True, text=True, check=True).stdout)
+        for line in (words, words, [*words, "--sampled"], [*words, "--sampled"])
     ]
     assert results[0] == results[1]
     assert len(results[0]["per_episode"]) == 3
+    assert results[2] == results[3], "what is drawn comes from the episode's seed"
+    assert [result["sampled"] for result in results] == [False, False, True, True]
 
 
 def test_a_finished_run_goes_on_with_more_steps(finished: tuple[Path, dict[str, object]]) -> None:

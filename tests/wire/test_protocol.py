@@ -143,12 +143,30 @@ def test_numbers_that_no_field_holds_are_no_messages(message: p.Message) -> None
 
 
 def test_all_differences_are_listed() -> None:
-    other = replace(SPEC, rate_hz=30.0, action_frame="base", command_dim=9)
+    extra = (("judged_reward", "dense"), ("only_there", "1"))
+    other = replace(SPEC, rate_hz=30.0, action_frame="base", command_dim=9, extra=extra)
     message = greeting(schema=other.sha256(), spec=other.to_json())
     with pytest.raises(HandshakeError) as caught:
         handshake.check_hello(message, SPEC)
-    for text in ("rate_hz: 10.0 != 30.0", "action_frame:  != base", "command_dim: 8 != 9"):
+    for text in (
+        "rate_hz: 10.0 != 30.0",
+        "action_frame:  != base",
+        "command_dim: 8 != 9",
+        "extra judged_reward: none != dense",
+    ):
         assert text in str(caught.value)
+
+
+def test_pairs_that_differ_are_never_taken_for_equal() -> None:
+    def of(*pairs: tuple[str, str]) -> EnvSpec:
+        return replace(SPEC, extra=pairs)
+
+    one, two = ("a", "1"), ("b", "2")
+    assert of(one, two).differences(of(one, ("b", "3"))) == ["extra b: 2 != 3"]
+    for other in (of(two, one), of(one, one, two)):
+        (line,) = of(one, two).differences(other)
+        assert line.startswith("extra: ")
+    assert of(one, two).differences(of(one, two)) == []
 
 
 def pieces(flat: FlatWeights, size: int) -> list[tuple[p.Part, memoryview]]:

@@ -1,0 +1,62 @@
+"""Evaluation: the policy's mode, or actions drawn from the episode's own seed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from robot_rl.networks.policy_mlp import SquashedGaussianPolicy
+from robot_rl.runtime.evaluator import EvaluationResult, evaluate
+from robot_rl.specs import ArraySpec, EnvSpec
+from robot_rl.types import Array
+
+SPEC = EnvSpec(
+    name="walk",
+    observation=(ArraySpec("state", (1,)),),
+    action=ArraySpec("action", (1,), low=-1.0, high=1.0),
+    command_dim=1,
+    rate_hz=10.0,
+)
+
+
+class Walk:
+    """Adds up actions for four steps; the reward is the action."""
+
+    def reset(self, *, seed: int) -> tuple[dict[str, Array], dict[str, Any]]:
+        self.at, self.steps = np.float32(seed % 3), 0
+        return {"state": np.array([self.at], np.float32)}, {"stamp_ns": 0}
+
+    def step(self, action: Array) -> tuple[dict[str, Array], float, bool, bool, dict[str, Any]]:
+        self.at += action[0]
+        self.steps += 1
+        info = {"stamp_ns": self.steps, "success": int(self.at > 0)}
+        obs = {"state": np.array([self.at], np.float32)}
+        return obs, float(action[0]), False, self.steps == 4, info
+
+
+def policy(seed: int = 0) -> SquashedGaussianPolicy:
+    made = SquashedGaussianPolicy(SPEC, hidden=(8,), seed=seed)
+    rng = np.random.default_rng(0)
+    made.load({k: rng.normal(0, 0.3, v).astype(np.float32) for k, v in made._shapes.items()}, 1)
+    return made
+
+
+def run(made: SquashedGaussianPolicy, seed: int, **how: bool) -> EvaluationResult:
+    return evaluate(Walk(), made, episodes=3, seed=seed, **how)
+
+
+def test_the_mode_acts_unless_actions_are_sampled() -> None:
+    mode, sampled = run(policy(), 5), run(policy(), 5, sampled=True)
+    assert mode == run(policy(seed=9), 5), "no noise"
+    assert mode.returns != sampled.returns
+    assert mode.seeds == sampled.seeds == [5, 6, 7]
+    assert sampled.lengths == [4, 4, 4]
+
+
+def test_sampled_episodes_depend_on_their_seed_alone() -> None:
+    used = policy(seed=9)
+    run(used, 100, sampled=True)
+    assert run(used, 5, sampled=True) == run(policy(), 5, sampled=True)
+    later = run(policy(), 6, sampled=True)
+    assert later.returns[:2] == run(policy(), 5, sampled=True).returns[1:], "whatever came before"
