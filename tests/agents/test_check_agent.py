@@ -96,3 +96,20 @@ def test_broken_agents_are_found_out(broken: type[SAC], message: str) -> None:
             SPEC,
             UTD * ROWS,
         )
+
+
+class Unseeded(SquashedGaussianPolicy):
+    """Goes on drawing from where it was."""
+
+    def reset(self, seed: int | None = None) -> None:
+        super().reset()
+
+
+def test_a_policy_that_ignores_its_seed_is_found_out() -> None:
+    with pytest.raises(SpecError, match="reset\\(seed\\) does not decide"):
+        check_agent(
+            lambda seed: SAC(SPEC, seed=seed, batch_size=ROWS, utd=UTD, hidden=(8,), compile=False),
+            lambda seed: Unseeded(SPEC, hidden=(8,), seed=seed),
+            SPEC,
+            UTD * ROWS,
+        )

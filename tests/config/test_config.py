@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 
 import pytest
@@ -89,6 +91,17 @@ def test_build_checks_names_and_types() -> None:
 def test_convert_names_unknown_keys() -> None:
     with pytest.raises(ConfigError, match="unknown key 'utdx'"):
         convert({"utdx": 1}, RunSettings, "there")
+
+
+EXPERIMENTS = sorted((resources.files("configs") / "experiment").iterdir(), key=str)
+
+
+@pytest.mark.parametrize("file", EXPERIMENTS, ids=lambda file: file.name)
+def test_experiments_compose_and_yield_to_the_command_line(file: Traversable) -> None:
+    cfg = load_config([f"experiment={file.name[:-5]}", "demos.episodes=3"])
+    assert isinstance(settings_of(cfg), RunSettings)
+    assert cfg.demos.episodes == 3
+    numbers_of(cfg)
 
 
 def test_a_users_folder_adds_a_choice(tmp_path: Path) -> None:

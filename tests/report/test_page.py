@@ -135,6 +135,14 @@ def test_an_interrupted_run_has_a_report_with_warnings(tmp_path: Path, clock: Cl
         assert warning in text
 
 
+def test_a_report_says_when_actions_were_sampled(tmp_path: Path, clock: Clock) -> None:
+    run = write_run(tmp_path / "run", clock)
+    said = "in the last evaluation, with actions drawn as in training, (95 %"
+    for setting, there in (("", False), ("evaluation:\n  sampled: true\n", True)):
+        (run / "config.yaml").write_text(config_text() + setting)
+        assert (said in outline(write_report(run)).text) is there
+
+
 def test_a_run_of_nothing_but_a_config_has_a_report(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text(config_text())
     text = outline(write_report(tmp_path)).text
