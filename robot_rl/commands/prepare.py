@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import json
 import shutil
 import sys
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from robot_rl.commands.common import numbers_of, settings_of
+from robot_rl.config import plain
 from robot_rl.data.log_reader import LogReader
 from robot_rl.errors import ConfigError, DataError
 from robot_rl.factory import check_same_spec, make_env, make_policy
@@ -60,7 +62,8 @@ def specification(cfg: DictConfig) -> EnvSpec:
 
 
 def set_demos(cfg: DictConfig, env: Any, *, quiet: bool) -> None:
-    """Makes `demos.path` an existing dataset of this spec, recording one if none was named."""
+    """Makes `demos.path` an existing dataset of this spec; where none was named, one recorded for
+    this very task and number of episodes, now or before."""
     demos = settings_of(cfg).demos
     spec: EnvSpec = env.data_spec
     if demos.path is not None:
@@ -72,7 +75,8 @@ def set_demos(cfg: DictConfig, env: Any, *, quiet: bool) -> None:
             )
         check_same_spec(spec, LogReader(path).spec, f"dataset {path}")
     else:
-        recipe = f"{spec.sha256()}-{demos.episodes}-{demos.seed}-{demos.noise}"
+        task = json.dumps(plain(cfg).get("task"), sort_keys=True, default=str)
+        recipe = f"{spec.sha256()}-{task}-{demos.episodes}-{demos.seed}-{demos.noise}"
         digest = hashlib.sha256(recipe.encode()).hexdigest()[:8]
         name = f"{spec.name.replace('/', '_')}-{demos.episodes}-{digest}"
         path = Path(demos.folder) / name

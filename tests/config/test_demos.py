@@ -23,16 +23,15 @@ def recorded(folder: Path, *words: str) -> Path:
     return Path(cfg.demos.path)
 
 
-def test_recorded_once_and_anew_for_another_judgement(tmp_path: Path) -> None:
+def test_recorded_once_and_anew_for_another_task(tmp_path: Path) -> None:
     first = recorded(tmp_path)
     made = (first / "manifest.json").stat().st_mtime_ns
-    assert recorded(tmp_path, "task.target_x=[0.45,0.5]") == first, (
-        "where it begins is no judgement"
-    )
+    assert recorded(tmp_path, "agent.learner.bc_weight=0", "seed=3") == first
     assert (first / "manifest.json").stat().st_mtime_ns == made
-    other = recorded(tmp_path, "task.tolerance=0.03")
-    assert other != first
-    assert other.is_relative_to(tmp_path)
+    judged = recorded(tmp_path, "task.tolerance=0.03")
+    begun = recorded(tmp_path, "task.target_x=[0.45,0.5]")
+    assert len({first, judged, begun}) == 3
+    assert judged.parent == begun.parent == tmp_path
 
 
 def test_named_demos_that_were_judged_otherwise_are_refused(tmp_path: Path) -> None:
