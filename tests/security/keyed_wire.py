@@ -9,9 +9,15 @@ from pathlib import Path
 import numpy as np
 import zmq
 
-from robot_rl.testing.wire_harness import WireHarness, random_observation, wait_for
+from robot_rl.testing.wire_harness import (
+    WireHarness,
+    random_observation,
+    wait_for,
+    write_episode,
+)
 from robot_rl.wire import handshake
 from robot_rl.wire import protocol as p
+from robot_rl.wire.actor_link import ActorLink
 from robot_rl.wire.chunk import ChunkKind, make_header, pack_header
 from robot_rl.wire.key_files import Role
 from robot_rl.wire.keys import ClientKeys, KeyFolder
@@ -53,6 +59,15 @@ def serve(wire: WireHarness, keys: KeyFolder | None, **changes: object) -> subpr
     ready = wire.output("ingest").rsplit("READY ", 1)[1].split()
     wire.addresses = (ready[0], ready[1])
     return process
+
+
+def recording(wire: WireHarness, keys: KeyFolder, name: str = "a", steps: int = 20) -> ActorLink:
+    """An actor with keys that ingest knows by now: its first episode is in the log."""
+    wire.start_io(name, keys=str(keys.path))
+    link = wire.link(name, 1)
+    write_episode(link, wire.spec, np.random.default_rng(0), steps)
+    assert len(wire.wait_logged(name, 1, steps + 1)) == steps + 1
+    return link
 
 
 def named(wire: WireHarness, name: str, text: str, since: float) -> None:

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from keyed_wire import NAMED_S, Hosts, carry, named, serve
+from keyed_wire import NAMED_S, Hosts, carry, named, recording, serve
 
 from robot_rl.testing.check_wire import Recorder, require_equal
 from robot_rl.testing.wire_harness import WireHarness, wait_for, write_episode
@@ -113,10 +113,7 @@ def test_a_key_that_is_listed_later_needs_no_restart(wire: WireHarness, hosts: H
     serve(wire, hosts.learner)
     carry(robot, hosts.learner, "arm")
     time.sleep(0.5)
-    wire.start_io("a", keys=str(robot.path))
-    link = wire.link("a", 1)
-    write_episode(link, wire.spec, np.random.default_rng(0), 20)
-    assert len(wire.wait_logged("a", 1, 21)) == 21
+    recording(wire, robot)
 
 
 def test_damage_to_the_key_folder_lets_nobody_new_in(wire: WireHarness, hosts: Hosts) -> None:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import signal
 
-import numpy as np
 import pytest
-from keyed_wire import Hosts, serve
+from keyed_wire import Hosts, recording, serve
 
-from robot_rl.testing.wire_harness import WireHarness, wait_for, write_episode
+from robot_rl.testing.wire_harness import WireHarness, wait_for
 from robot_rl.wire.key_files import Role
 from robot_rl.wire.operator_link import OperatorLink
 from robot_rl.wire.protocol import ControlKind, Stats
@@ -20,9 +19,7 @@ def test_a_pause_outlives_ingest_also_for_actors_that_come_later(
     robot = hosts.client("arm", Role.ACTOR)
     operator = hosts.client("desk", Role.OPERATOR).client(Role.OPERATOR)
     ingest = serve(wire, hosts.learner)
-    wire.start_io("a", keys=str(robot.path))
-    write_episode(wire.link("a", 1), wire.spec, np.random.default_rng(0), 20)
-    wire.wait_logged("a", 1, 21)
+    recording(wire, robot)
     with OperatorLink(wire.addresses[0], keys=operator) as desk:
         desk.steer(ControlKind.PAUSE)
     ingest.send_signal(signal.SIGKILL)
@@ -48,12 +45,7 @@ def test_a_paused_actor_that_comes_to_another_ingest_waits_alone(
     robot = hosts.client("arm", Role.ACTOR)
     operator = hosts.client("desk", Role.OPERATOR).client(Role.OPERATOR)
     ingest = serve(wire, hosts.learner)
-    for name in ("a", "b"):
-        wire.start_io(name, keys=str(robot.path))
-    links = {name: wire.link(name, 1) for name in ("a", "b")}
-    for link in links.values():
-        write_episode(link, wire.spec, np.random.default_rng(0), 20)
-    wire.wait_logged("b", 1, 21)
+    links = {name: recording(wire, robot, name) for name in ("a", "b")}
     with OperatorLink(wire.addresses[0], keys=operator) as desk:
         desk.steer(ControlKind.PAUSE)
         wait_for("the pause", lambda: links["a"].control().kind is ControlKind.PAUSE)
@@ -83,11 +75,9 @@ def paused_of(stats: Stats) -> list[bool]:
 
 @pytest.mark.parametrize("content", ['{"command": "run"}', "[", "\xff", "x" * 5000, "[" * 4000])
 def test_a_damaged_pause_is_named(wire: WireHarness, hosts: Hosts, content: str) -> None:
-    ingest = serve(wire, hosts.learner)
     robot = hosts.client("arm", Role.ACTOR)
-    wire.start_io("a", keys=str(robot.path))
-    write_episode(wire.link("a", 1), wire.spec, np.random.default_rng(0), 5)
-    wire.wait_logged("a", 1, 6)
+    ingest = serve(wire, hosts.learner)
+    recording(wire, robot)
     wire.end(ingest)
     (wire.log_dir / "command.json").write_bytes(content.encode("latin-1"))
     process = wire.start_ingest(wait=False, keys=str(hosts.learner.path))
@@ -100,10 +90,7 @@ def test_a_disk_that_cannot_note_a_pause_does_not_stop_it(wire: WireHarness, hos
     robot = hosts.client("arm", Role.ACTOR)
     operator = hosts.client("desk", Role.OPERATOR).client(Role.OPERATOR)
     serve(wire, hosts.learner)
-    wire.start_io("a", keys=str(robot.path))
-    link = wire.link("a", 1)
-    write_episode(link, wire.spec, np.random.default_rng(0), 5)
-    wire.wait_logged("a", 1, 6)
+    link = recording(wire, robot)
     (wire.log_dir / "command.json.draft").mkdir()
     with OperatorLink(wire.addresses[0], keys=operator) as desk:
         desk.steer(ControlKind.PAUSE)

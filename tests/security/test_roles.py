@@ -5,14 +5,13 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 import zmq
-from keyed_wire import NAMED_S, Hosts, raw_keyed, raw_messages, serve
+from keyed_wire import NAMED_S, Hosts, raw_keyed, raw_messages, recording, serve
 
 from robot_rl.errors import HandshakeError
 from robot_rl.runtime.gate import PERMITS
-from robot_rl.testing.wire_harness import WireHarness, wait_for, write_episode
+from robot_rl.testing.wire_harness import WireHarness, wait_for
 from robot_rl.wire import protocol as p
 from robot_rl.wire.key_files import Role
 from robot_rl.wire.operator_link import OperatorLink
@@ -84,10 +83,7 @@ def test_an_operator_steers_and_a_viewer_looks(wire: WireHarness, hosts: Hosts) 
     operator = hosts.client("desk", Role.OPERATOR).client(Role.OPERATOR)
     viewer = hosts.client("wall", Role.VIEWER).client(Role.VIEWER)
     serve(wire, hosts.learner)
-    wire.start_io("a", keys=str(robot.path))
-    link = wire.link("a", 1)
-    write_episode(link, wire.spec, np.random.default_rng(0), 20)
-    wire.wait_logged("a", 1, 21)
+    link = recording(wire, robot)
     address = wire.addresses[0]
     with OperatorLink(address, keys=operator) as desk, OperatorLink(address, keys=viewer) as wall:
         assert wall.stats().steps == 20
