@@ -72,14 +72,16 @@ def peak_memory(target: Target, data: bytes) -> int:
 
 
 def check_memory(target: Target, data: bytes) -> int:
-    """The peak; raises Finding where it is above the target's allowance."""
-    peak = peak_memory(target, data)
-    if peak > target.allowance(len(data)):
-        raise Finding(
-            "memory",
-            f"{peak:,} bytes for an input of {len(data)}; valid: {target.allowance(len(data)):,}",
-        )
-    return peak
+    """The peak; raises Finding where it is above the target's allowance in each of three runs.
+
+    One run alone is also charged what the process does for itself meanwhile: the interpreter's
+    table of interned strings, say, grows by 7.7 MB at whichever input comes at that moment.
+    """
+    allowed = target.allowance(len(data))
+    for _ in range(3):
+        if (peak := peak_memory(target, data)) <= allowed:
+            return peak
+    raise Finding("memory", f"{peak:,} bytes for an input of {len(data)}; valid: {allowed:,}")
 
 
 def settled(target: Target, data: bytes) -> float:

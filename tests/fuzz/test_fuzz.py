@@ -99,6 +99,17 @@ def _grows(data: bytes) -> None:
     bytearray(64 << 20)
 
 
+class _GrowsOnce:
+    """What the process allocates for itself while an input happens to be run."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self, data: bytes) -> None:
+        self.calls += 1
+        bytearray(64 << 20 if self.calls == 1 else 1 << 10)
+
+
 def _mute(data: bytes) -> None:
     raise DataError("")
 
@@ -114,6 +125,9 @@ def test_the_guard_tells_refusals_from_findings() -> None:
         run(Target("t", _mute, lambda: [b""], ()), b"")
     with pytest.raises(Finding, match="bytes for an input of 3"):
         check_memory(Target("t", _grows, lambda: [b""], ()), b"abc")
+    once = _GrowsOnce()
+    assert check_memory(Target("t", once, lambda: [b""], ()), b"abc") < 1 << 20
+    assert once.calls == 2
 
 
 def test_the_fuzzer_keeps_what_it_finds_and_says_so(tmp_path: Path) -> None:
