@@ -54,7 +54,7 @@ class Door:
 
     def steer(self, steer: p.Steer) -> None:
         """An operator's command, for every actor."""
-        self.control = p.Control(self.control.number + 1, steer.kind, steer.value)
+        self.control = p.Control(self.control.number + 1, steer.kind)
         self.news = True
         self._keep()
 

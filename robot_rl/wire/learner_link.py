@@ -63,10 +63,10 @@ class LearnerLink:
                 self._granted = total_steps
                 self._send_grant()
 
-    def control(self, kind: p.ControlKind, value: int = 0) -> None:
+    def control(self, kind: p.ControlKind) -> None:
         """Commands every actor."""
         with self._lock:
-            if not self._dealer.send(p.encode(p.Steer(kind, value))):
+            if not self._dealer.send(p.encode(p.Steer(kind))):
                 raise WireError(f"the command {kind.name} could not be sent: ingest does not read")
 
     def heartbeat(self, updates: int) -> None:

@@ -27,9 +27,9 @@ from robot_rl.wire.protocol import Control, ControlKind, Table
 from robot_rl.wire.weights import FlatWeights, unpack
 
 _PAGE = 4096
-_MAGIC = b"RRLMAIL1"
+_MAGIC = b"RRLMAIL2"
 _LOCK = struct.Struct("<Q")
-_STATE = struct.Struct("<QQQQQQqqqBB")
+_STATE = struct.Struct("<QQQQQQQqBB")
 _LOCK_AT, _STATE_AT, _TEXT_AT, _TEXT_BYTES = 64, 72, 512, 1024
 _ACTOR = struct.Struct("<Qqq")
 _ACTOR_AT = 2048
@@ -63,14 +63,13 @@ class MailState(NamedTuple):
     credits: int = 0
     """Steps that the life `credit_epoch` may take in total."""
     control_number: int = 0
-    control_value: int = 0
     beat_ns: int = 0
     """Monotonic time of the I/O process's last loop."""
     control_kind: int = ControlKind.RUN
     status: int = LinkStatus.STARTING
 
     def control(self) -> Control:
-        return Control(self.control_number, ControlKind(self.control_kind), self.control_value)
+        return Control(self.control_number, ControlKind(self.control_kind))
 
 
 def _open_page(path: Path) -> mmap.mmap:

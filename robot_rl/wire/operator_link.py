@@ -37,11 +37,11 @@ class OperatorLink:
         self._dealer.send(p.encode(p.Ask()))
         return self._answer(timeout_s)
 
-    def steer(self, kind: p.ControlKind, value: int = 0, timeout_s: float = ANSWER_S) -> p.Stats:
+    def steer(self, kind: p.ControlKind, timeout_s: float = ANSWER_S) -> p.Stats:
         """Commands every actor, and gives the statistics with that command in force."""
-        self._dealer.send(p.encode(p.Steer(kind, value)))
+        self._dealer.send(p.encode(p.Steer(kind)))
         stats = self.stats(timeout_s)
-        if (stats.control.kind, stats.control.value) != (kind, value):
+        if stats.control.kind is not kind:
             raise WireError(f"another command came between: {stats.control.kind.name} is in force")
         return stats
 

@@ -37,8 +37,6 @@ Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
 """Fits what the mailbox and the log keep it in, so that no peer can say a number that does not."""
 Sequence: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=1 << 48)]
 """Of a record; sums of many of them still fit their fields."""
-Value: TypeAlias = Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
-"""Of a command."""
 Epoch: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
 
 
@@ -57,7 +55,6 @@ class Control(msgspec.Struct, frozen=True, array_like=True):
 
     number: Count = 0
     kind: ControlKind = ControlKind.RUN
-    value: Value = 0
 
 
 class Table(msgspec.Struct, frozen=True, array_like=True):
@@ -164,7 +161,6 @@ class Steer(msgspec.Struct, frozen=True, tag="steer"):
     """The learner or a console commands all actors."""
 
     kind: ControlKind
-    value: Value = 0
 
 
 class Ask(msgspec.Struct, frozen=True, tag="ask"):

@@ -254,7 +254,6 @@ class Uplink:
         if control.number or not self._paused:
             self.mailbox.update(
                 control_number=control.number,
-                control_value=control.value,
                 control_kind=int(control.kind),
             )
 

@@ -164,13 +164,12 @@ class Session(RuleBasedStateMachine):
     @rule(
         number=st.integers(0, CLIENTS - 1),
         kind=st.sampled_from(p.ControlKind),
-        value=st.integers(-5, 5),
     )
-    def steer(self, number: int, kind: p.ControlKind, value: int) -> None:
+    def steer(self, number: int, kind: p.ControlKind) -> None:
         """A console's command; on a private address anyone of this user may give it."""
         client = self.pick(number)
-        self.world.control = p.Control(self.world.control.number + 1, kind, value)
-        client.dealer.send(p.encode(p.Steer(kind, value)))
+        self.world.control = p.Control(self.world.control.number + 1, kind)
+        client.dealer.send(p.encode(p.Steer(kind)))
         self.world.marker(client)
 
     @precondition(lambda self: self.world.clients)

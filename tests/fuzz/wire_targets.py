@@ -96,7 +96,7 @@ def replace_schema(hello: p.Hello) -> p.Hello:
 
 
 def message_seeds() -> list[bytes]:
-    news = p.News("a", 2**63, 5, 6, 7, p.UNLIMITED, p.Control(1, p.ControlKind.STOP, -1), -1)
+    news = p.News("a", 2**63, 5, 6, 7, p.UNLIMITED, p.Control(1, p.ControlKind.STOP), -1)
     weights = FlatWeights.pack({"w": np.zeros((4, 3)), "b": np.zeros(4)}, 3)
     actor = p.ActorStats("a", 1, True, 1, 1, 1, 1, 1, 1, 1, 1, 0, True)
     messages: list[p.Message] = [
@@ -110,7 +110,7 @@ def message_seeds() -> list[bytes]:
         p.Get(3, -1),
         weights.part(0, 64)[0],
         p.Grant(100),
-        p.Steer(p.ControlKind.PAUSE, 3),
+        p.Steer(p.ControlKind.PAUSE),
         p.Ask(1, 2),
         p.Stats(1, 1, 1, 1, 1, 1, 1, 1, 1, 20.0, 1, -1, [actor]),
         p.Refusal("no", True),

@@ -67,12 +67,11 @@ def test_state_is_read_as_it_was_written(tmp_path: Path) -> None:
         credits=1 << 62,
         control_number=3,
         control_kind=int(ControlKind.PAUSE),
-        control_value=-5,
     )
     writer.say(LinkStatus.SPOOL_FULL, "the disk is full")
     state = reader.state()
     assert (state.published_version, state.credits) == (7, 1 << 62)
-    assert state.control() == type(state.control())(3, ControlKind.PAUSE, -5)
+    assert state.control() == type(state.control())(3, ControlKind.PAUSE)
     assert state.status == LinkStatus.SPOOL_FULL
     assert reader.text == "the disk is full"
     assert state.beat_ns > 0

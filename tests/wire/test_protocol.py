@@ -35,7 +35,7 @@ def greeting(**changes: object) -> p.Hello:
 
 
 def test_messages_survive_the_wire() -> None:
-    news = p.News("a", 2**63, 5, 6, 7, p.UNLIMITED, p.Control(1, p.ControlKind.STOP, -1), -1)
+    news = p.News("a", 2**63, 5, 6, 7, p.UNLIMITED, p.Control(1, p.ControlKind.STOP), -1)
     for message in (greeting(), p.Welcome(news), p.Data(), p.Get(3, 4), p.Refusal("no", True)):
         assert p.decode(p.encode(message)) == message
     assert p.encode(p.Data()) == p.DATA_HEAD
@@ -131,7 +131,7 @@ def test_actor_ids_name_files(actor: str) -> None:
         greeting(first_sequence=2**63),
         greeting(epoch=-1),
         p.Grant(2**64 - 1),
-        p.Steer(p.ControlKind.RUN, 2**64 - 1),
+        p.Ask(2**64 - 1),
         p.Part(-1, 0, 0, 0, p.Table([], [])),
         p.Ack("a", 1, 2**64 - 1),
     ],
