@@ -69,6 +69,15 @@ def test_missing_dataset(capsys: pytest.CaptureFixture[str]) -> None:
     assert not Path("r").exists()
 
 
+def test_the_learner_alone_misses_a_dataset_before_it_takes_a_folder(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Once the folder was taken first, and the corrected command was refused by it."""
+    words = ("learner", "wire=tcp", "run=r")
+    assert "demos.path=nowhere: no dataset there" in refused(capsys, *words, "demos.path=nowhere")
+    assert not Path("r").exists()
+
+
 def test_dataset_of_another_spec(reach_demos: Path, capsys: pytest.CaptureFixture[str]) -> None:
     line = refused(capsys, "train", "task=pick_cube", f"demos.path={reach_demos}", "run=r")
     assert "another specification" in line

@@ -15,6 +15,7 @@ import argparse
 from omegaconf import OmegaConf
 
 from robot_rl.commands.common import add_overrides, emit, numbers_of
+from robot_rl.commands.prepare import named_dataset
 from robot_rl.commands.session import Session
 from robot_rl.commands.train import open_run
 from robot_rl.errors import ConfigError
@@ -29,11 +30,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     cfg, folder = open_run(options)
-    if numbers_of(cfg).demo_ratio > 0 and cfg.demos.path is None:
-        raise ConfigError(
-            "the learner alone records no demonstrations; valid: demos.path=<dataset>, "
-            "or agent=sac (agent.replay.demo_ratio=0)"
-        )
+    if numbers_of(cfg).demo_ratio > 0:
+        if cfg.demos.path is None:
+            raise ConfigError(
+                "the learner alone records no demonstrations; valid: demos.path=<dataset>, "
+                "or agent=sac (agent.replay.demo_ratio=0)"
+            )
+        OmegaConf.update(cfg, "demos.path", str(named_dataset(cfg.demos.path)[0]))
     OmegaConf.update(cfg, "run", None)
     with folder.lock():
         if (folder.path / "config.yaml").exists() and "resume" in " ".join(options.overrides):

@@ -67,13 +67,8 @@ def set_demos(cfg: DictConfig, env: Any, *, quiet: bool) -> None:
     demos = settings_of(cfg).demos
     spec: EnvSpec = env.data_spec
     if demos.path is not None:
-        path = Path(demos.path)
-        if not (path / "manifest.json").exists():
-            raise ConfigError(
-                f"demos.path={path}: no dataset there (manifest.json is missing); "
-                "valid: a folder that robot-rl record wrote, or null to record one"
-            )
-        check_same_spec(spec, LogReader(path).spec, f"dataset {path}")
+        path, found = named_dataset(demos.path)
+        check_same_spec(spec, found, f"dataset {path}")
     else:
         task = json.dumps(plain(cfg).get("task"), sort_keys=True, default=str)
         recipe = f"{spec.sha256()}-{task}-{demos.episodes}-{demos.seed}-{demos.noise}"
@@ -92,6 +87,17 @@ def set_demos(cfg: DictConfig, env: Any, *, quiet: bool) -> None:
                 if not (path / "manifest.json").exists():
                     record_with_corrections(env, path, demos)
     OmegaConf.update(cfg, "demos.path", str(path.resolve()))
+
+
+def named_dataset(name: str) -> tuple[Path, EnvSpec]:
+    """The dataset that `demos.path` names, and its specification; ConfigError where none is."""
+    path = Path(name)
+    if not (path / "manifest.json").exists():
+        raise ConfigError(
+            f"demos.path={path}: no dataset there (manifest.json is missing); "
+            "valid: a folder that robot-rl record wrote"
+        )
+    return path.resolve(), LogReader(path).spec
 
 
 @contextmanager

@@ -16,28 +16,17 @@ from robot_rl.errors import RobotFault
 from robot_rl.interfaces import Policy, TeleopDevice
 from robot_rl.intervention import Hands, arbitrate
 from robot_rl.report.metrics import MetricsWriter
-from robot_rl.report.records import ActorRecord, EpisodeRecord
+from robot_rl.runtime.actor_report import ActorReport, Episode
 from robot_rl.types import Action, Array, LimitStage, Observation, Source, Transition
 from robot_rl.wire.actor_link import ActorLink
 from robot_rl.wire.protocol import ControlKind
 
 CREDIT_POLL_S = 0.0005
 PAUSE_POLL_S = 0.02
-REPORT_S = 2.0
+WAIT_LOOK_S = 0.1
+"""Between two looks at weights and link while it waits."""
 RESET_SEEDS = 2**31
 STAGES = ("reset", "policy", "environment", "record", "wait")
-
-
-@dataclass(slots=True)
-class Episode:
-    """What one episode adds up to."""
-
-    index: int
-    steps: int = 0
-    episode_return: float = 0.0
-    success: int = -1
-    human_steps: int = 0
-    takeovers: int = 0
 
 
 @dataclass(slots=True)
@@ -69,16 +58,14 @@ class Actor:
     seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
     """Of this life, by stage."""
     _rng: np.random.Generator = field(init=False)
-    _reported: float = 0.0
-    _reported_steps: int = 0
-    _reason: str = ""
+    report: ActorReport = field(init=False)
 
     def __post_init__(self) -> None:
         self._rng = np.random.default_rng([self.seed, self.epoch % RESET_SEEDS])
+        self.report = ActorReport(self.metrics, self.link, self.actor)
 
     def run(self, stopping: Callable[[], bool]) -> None:
         """Episodes until `stopping()` or the operator's stop; the running one ends as it is."""
-        self._reported = time.monotonic()
 
         def ending() -> bool:
             return stopping() or self.link.control().kind is ControlKind.STOP
@@ -90,7 +77,7 @@ class Actor:
                 break
             self.episode(ending)
         if not stopping():
-            self.metrics.event(f"{self.actor} ends: stopped by an operator", self.total_steps)
+            self.report.event("ends: stopped by an operator", self.total_steps)
 
     def episode(self, stopping: Callable[[], bool]) -> None:
         """One episode: reset, then steps until it ends or `stopping()`."""
@@ -107,10 +94,12 @@ class Actor:
             if self.wait == "step" and not self._credit(stopping):
                 return
             obs, stamp, done = self.step(obs, stamp, record)
-            self._report()
+            if self.report.due():
+                self.report.acting(self.policy.version, self.total_steps)
+                self._report()
         self._robot("rest")
         if done:
-            self._finish(record)
+            self.report.finished(record, self.total_steps)
 
     def step(
         self, obs: Observation, stamp_ns: int, record: Episode
@@ -205,67 +194,46 @@ class Actor:
 
     def _credit(self, stopping: Callable[[], bool], records: int = 2) -> bool:
         """Waits for the learner's credit and room in the ring; False when asked to stop."""
-        begin = time.perf_counter()
-        while (self.wait != "never" and self.link.credits <= self.total_steps) or self._held(
-            records
-        ):
+        begin = looked = time.perf_counter()
+        while (uncredited := self._uncredited) or self.report.held(records, self.total_steps):
             if stopping():
                 return False
             time.sleep(CREDIT_POLL_S)
+            now = time.perf_counter()
+            if now - looked > WAIT_LOOK_S:
+                looked = now
+                if uncredited:
+                    self.report.waiting(now - begin, self.total_steps)
+                self._refresh()
+                self._report()
         self.seconds["wait"] += time.perf_counter() - begin
         return True
+
+    @property
+    def _uncredited(self) -> bool:
+        return self.wait != "never" and self.link.credits <= self.total_steps
 
     def _paused(self, stopping: Callable[[], bool]) -> bool:
         """Waits between episodes while the operator's command is to pause; False to end."""
         if self.link.control().kind is not ControlKind.PAUSE:
             return True
-        self.metrics.event(
-            f"{self.actor} holds: paused by an operator (robot-rl watch … --run)", self.total_steps
-        )
+        self.report.event("holds: paused by an operator (robot-rl watch … --run)", self.total_steps)
         while self.link.control().kind is ControlKind.PAUSE:
             if stopping():
                 return False
             self._refresh()
+            self._report()
             time.sleep(PAUSE_POLL_S)
-        self.metrics.event(f"{self.actor} goes on", self.total_steps)
+        self.report.event("goes on", self.total_steps)
         return True
 
-    def _held(self, records: int) -> bool:
-        """True, and said once, while what the next steps would see could not be kept."""
-        reason = self.link.hold_reason(records)
-        if reason and reason != self._reason:
-            self.metrics.event(f"{self.actor} holds: {reason}", self.total_steps, warning=True)
-        self._reason = reason
-        return bool(reason)
-
     def _report(self) -> None:
-        now = time.monotonic()
-        if now - self._reported < REPORT_S:
-            return
-        rate = (self.total_steps - self._reported_steps) / (now - self._reported)
-        self._reported, self._reported_steps = now, self.total_steps
-        self.metrics.write(
-            ActorRecord(
-                step=self.total_steps,
-                actor=self.actor,
-                steps_per_s=rate,
+        if passed := self.report.due():
+            self.report.state(
+                passed,
+                steps=self.total_steps,
                 staleness=self.staleness,
                 version=self.policy.version,
-                overruns=self.late_periods,
-                seconds=dict(self.seconds),
+                late=self.late_periods,
+                seconds=self.seconds,
             )
-        )
-
-    def _finish(self, record: Episode) -> None:
-        self.metrics.write(
-            EpisodeRecord(
-                step=self.total_steps,
-                actor=self.actor,
-                episode=record.index,
-                steps=record.steps,
-                episode_return=record.episode_return,
-                success=record.success,
-                interventions=record.takeovers,
-                human_steps=record.human_steps,
-            )
-        )

@@ -108,7 +108,7 @@ class IOProcess:
         moved = self.uplink.pump() or moved
         if now - self._mailed > MAIL_S:
             self._mailed = now
-            self.mailbox.update()
+            self.mailbox.update(spool_bytes=self.spool.size)
         return moved
 
     def drain(self, now: float) -> bool:

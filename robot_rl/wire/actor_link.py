@@ -111,6 +111,11 @@ class ActorLink:
         """Records that fit in the ring now."""
         return self._ring.room
 
+    def queues(self) -> dict[str, int]:
+        """What waits between this loop and ingest: records in the ring, kB in the spool."""
+        ring = self._ring.identity.slots - self._ring.room
+        return {"ring": ring, "spool, kB": self._state().spool_bytes // 1000}
+
     def control(self) -> Control:
         """The newest command; its `number` tells a new one from one already obeyed."""
         return self._state().control()
@@ -129,6 +134,16 @@ class ActorLink:
         if not state.beat_ns or silent > IO_SILENT_S:
             return "the ring is full: the I/O process does not run"
         return f"the ring is full: the I/O process is behind ({self._mailbox.text or 'no reason'})"
+
+    def trouble(self) -> str:
+        """Why records do not reach ingest now, "" while they do or have just begun to."""
+        state = self._state()
+        status = LinkStatus(state.status)
+        if time.monotonic_ns() - max(state.beat_ns, self._born_ns) > IO_SILENT_S * 1e9:
+            return "the I/O process does not run"
+        if status in (LinkStatus.DISCONNECTED, LinkStatus.SPOOL_FULL):
+            return self._mailbox.text or status.name.lower()
+        return "the I/O process has ended" if status is LinkStatus.ENDED else ""
 
     def refusal(self) -> str:
         """Why ingest refused this actor for good, "" while it has not."""

@@ -29,7 +29,7 @@ from robot_rl.wire.weights import FlatWeights, unpack
 _PAGE = 4096
 _MAGIC = b"RRLMAIL2"
 _LOCK = struct.Struct("<Q")
-_STATE = struct.Struct("<QQQQQQQqBB")
+_STATE = struct.Struct("<QQQQQQQQqBB")
 _LOCK_AT, _STATE_AT, _TEXT_AT, _TEXT_BYTES = 64, 72, 512, 1024
 _ACTOR = struct.Struct("<Qqq")
 _ACTOR_AT = 2048
@@ -62,6 +62,7 @@ class MailState(NamedTuple):
     credit_epoch: int = 0
     credits: int = 0
     """Steps that the life `credit_epoch` may take in total."""
+    spool_bytes: int = 0
     control_number: int = 0
     beat_ns: int = 0
     """Monotonic time of the I/O process's last loop."""

@@ -57,6 +57,39 @@ def logged(run: Path) -> int:
     return steps
 
 
+def said(run: Path) -> list[str]:
+    """What was worth a line, in order."""
+    return [record.text for record in read_metrics(run).events]
+
+
+def test_an_actor_that_stands_says_why(tmp_path: Path) -> None:
+    """First nobody listens, then a learner comes, then it dies under the actor's hands."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"wire.address=tcp://127.0.0.1:{free.getsockname()[1]}"
+    learner_run, actor_run = tmp_path / "learner", tmp_path / "actor"
+    words = ["task=reach", "agent=sac", "agent.learner.hidden=[32,32]", "actor.real_time=true"]
+    actor = start(tmp_path, "actor", *words, address, f"run={actor_run}")
+    learner = None
+    try:
+        assert wait_for(lambda: any("is not there" in line for line in said(actor_run)), 40)
+        (why,) = [line for line in said(actor_run) if "actor-0 holds" in line]
+        assert why.endswith("is not there; it goes on when the learner is back")
+        assert acted(actor_run) == 0
+        assert wait_for(lambda: bool(read_metrics(actor_run).actors), 10), "it reports all the same"
+        learner = start(tmp_path, "learner", *AGENT, address, "steps=100000", f"run={learner_run}")
+        assert wait_for(lambda: acted(actor_run) > 20, 60)
+        assert said(actor_run)[-1] == "actor-0 goes on"
+        depths = read_metrics(actor_run).actors[-1].queues
+        assert set(depths) == {"actor-0 ring", "actor-0 spool, kB"}
+        learner.kill()
+        assert wait_for(lambda: "is not there" in said(actor_run)[-1], 30)
+    finally:
+        for process in (learner, actor):
+            if process is not None:
+                process.kill()
+
+
 def test_the_actor_goes_on_without_its_learner(tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -78,6 +111,7 @@ def test_the_actor_goes_on_without_its_learner(tmp_path: Path) -> None:
         at_death = acted(actor_run)
         assert wait_for(lambda: acted(actor_run) > at_death + 30, 30), "the actor stopped"
         assert actor.poll() is None
+        assert "acts on with weights" in said(actor_run)[-1]
         learner = start(tmp_path, "learner", f"resume={learner_run}")
         assert wait_for(lambda: logged(learner_run) > at_death + 30, 60), "nothing came after all"
         actor.send_signal(signal.SIGINT)
