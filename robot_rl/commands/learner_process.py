@@ -19,6 +19,7 @@ from robot_rl.errors import CheckpointError
 from robot_rl.factory import agent_name, check_same_spec, make_agent
 from robot_rl.interfaces import Agent
 from robot_rl.report.metrics import MetricsWriter
+from robot_rl.report.metrics_reader import read_metrics
 from robot_rl.runtime.checkpoint import config_changes, newest_checkpoint
 from robot_rl.runtime.feed import Feeder
 from robot_rl.runtime.learner import Learner
@@ -26,14 +27,18 @@ from robot_rl.runtime.rundir import RunDir
 from robot_rl.runtime.schedule import Schedule
 from robot_rl.runtime.settings import AgentNumbers, DemoSettings, RunSettings
 from robot_rl.specs import EnvSpec
-from robot_rl.types import Array
+from robot_rl.types import Array, EpisodeSummary
 from robot_rl.wire.learner_link import LearnerLink
 
 MANIFEST_POLL_S = 0.02
 
 
 def run_learner(run_dir: Path, arguments: Sequence[str], stopping: Callable[[], bool]) -> int:
-    """Learns to the end of the schedule (0) or until SIGTERM (0, without `finished`)."""
+    """Learns to the end of the schedule (0) or until SIGTERM (0, without `finished`).
+
+    Arguments: wall origin of the metrics, ingest's address for it, and "episodes" where no actor
+    of this run's folder leaves its episodes there: then they are told from the log.
+    """
     origin_s, address = float(arguments[0]), arguments[1]
     folder = RunDir(run_dir)
     cfg = folder.config()
@@ -46,11 +51,12 @@ def run_learner(run_dir: Path, arguments: Sequence[str], stopping: Callable[[], 
         closing(LearnerLink(address)) as link,
     ):
         metrics.event("the learner prepares its updates (compiled: some 20 s the first time)")
+        tell = telling(run_dir, metrics) if "episodes" in arguments[2:] else None
         agent = make_agent(cfg, spec, seed=settings.seed)
         mixture = make_mixture(settings, numbers, spec)
         learner = Learner(
             agent=agent,
-            feeder=Feeder(LogReader(folder.log, spec), mixture.replay),
+            feeder=Feeder(LogReader(folder.log, spec), mixture.replay, tell),
             mixture=mixture,
             schedule=Schedule(settings.steps, numbers.warmup_steps, settings.learner.credit_window),
             settings=settings.learner,
@@ -69,6 +75,17 @@ def run_learner(run_dir: Path, arguments: Sequence[str], stopping: Callable[[], 
         if learner.run(stopping):
             folder.finished.touch()
     return 0
+
+
+def telling(run_dir: Path, metrics: MetricsWriter) -> Callable[[EpisodeSummary, int], None]:
+    """Leaves each episode of the log in the metrics, those from before this session left out."""
+    known = max((episode.step for episode in read_metrics(run_dir).episodes), default=0)
+
+    def tell(summary: EpisodeSummary, step: int) -> None:
+        if step > known:
+            metrics.episode(summary, step)
+
+    return tell
 
 
 def make_mixture(settings: RunSettings, numbers: AgentNumbers, spec: EnvSpec) -> Mixture:

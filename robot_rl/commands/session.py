@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import signal
 import sys
 import time
@@ -13,7 +12,7 @@ from subprocess import DEVNULL
 from types import FrameType
 from typing import Any
 
-from robot_rl.commands.common import key_setting, numbers_of, settings_of, wire_of
+from robot_rl.commands.common import key_setting, numbers_of, runtime_of, settings_of, wire_of
 from robot_rl.commands.video import video_of_run
 from robot_rl.errors import ConfigError, WireError
 from robot_rl.report.console import RunConsole
@@ -28,11 +27,14 @@ from robot_rl.wire.addresses import (
     clear_runtime_directory,
     insecure_warning,
     parse_address,
-    runtime_directory,
 )
 
 READY_S = 20.0
 POLL_S = 0.05
+
+
+class Deserted(Exception):
+    """A learner here would wait for ever: an operator has stopped its actors."""
 
 
 @dataclass(slots=True)
@@ -70,8 +72,10 @@ class Session:
                 self._end("actor", "io")
                 for child in self.supervisor.named("evaluator"):
                     self._watch(child, console)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, Deserted) as reason:
             interrupted = True
+            if isinstance(reason, Deserted):
+                self._say(str(reason))
             work = (
                 "saving the learner, flushing the log" if self.with_learner else "sending the rest"
             )
@@ -79,7 +83,7 @@ class Session:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
         finally:
             self._end("actor", "io", "evaluator", "learner", "ingest")
-            clear_runtime_directory(self._runtime())
+            clear_runtime_directory(runtime_of(self.folder))
         summary = self._summary()
         if not interrupted and self.with_learner:
             summary |= self._page()
@@ -90,7 +94,7 @@ class Session:
     def _addresses(self) -> tuple[Path, str]:
         """The runtime directory, and the address at which actors reach ingest."""
         wire = wire_of(self.folder.config())
-        runtime = self._runtime()
+        runtime = runtime_of(self.folder)
         address = wire.address or f"ipc://{runtime}/actors"
         keys = key_setting(wire, learner=self.with_learner, actors=self.with_actors)
         keyed = bool(keys)
@@ -98,9 +102,6 @@ class Session:
         if warning := insecure_warning(where, keyed=keyed):
             self._say(warning)
         return runtime, address
-
-    def _runtime(self) -> Path:
-        return runtime_of(self.folder)
 
     def _start_learner(self, runtime: Path, address: str) -> Child:
         """Ingest first, then learner and evaluator; gives the learner."""
@@ -121,7 +122,8 @@ class Session:
         )
         self._wait_ready(self.supervisor.start("ingest", ingest.command(config)))
         origin = repr(self._origin_s)
-        learner = self._child("learner", origin, door, threads=settings.learner.threads)
+        tell = [] if self.with_actors else ["episodes"]  # actors here leave their own
+        learner = self._child("learner", origin, door, *tell, threads=settings.learner.threads)
         if self.with_evaluator and settings.evaluation.episodes > 0:
             self._child("evaluator", origin)
         return learner
@@ -170,8 +172,12 @@ class Session:
             time.sleep(POLL_S)
 
     def _watch(self, child: Child, console: RunConsole | None) -> None:
+        """Until it ends; Deserted when it is a learner whose actors here have all ended."""
         while child.process.poll() is None:
             self.supervisor.check()
+            actors = self.supervisor.named("actor") if child.name == "learner" else []
+            if actors and all(actor.process.poll() is not None for actor in actors):
+                raise Deserted(f"every actor has ended; resume={self.folder.path} goes on with it")
             if console is not None:
                 console.refresh()
             time.sleep(POLL_S)
@@ -195,7 +201,7 @@ class Session:
                     robot="" if "id" in cfg.env else str(cfg.choices.robot),
                     agent=str(cfg.choices.agent),
                     seed=settings.seed,
-                    steps=settings.steps,
+                    steps=settings.steps if self.with_learner else 0,
                     utd=numbers_of(cfg).utd,
                     resumed=self.folder.checkpoints.exists(),
                 )
@@ -234,13 +240,6 @@ class Session:
         page = write_report(self.folder.path)
         self._say(f"report: {page}")
         return {"report": str(page), "video": None if video is None else str(video)}
-
-
-def runtime_of(folder: RunDir) -> Path:
-    """A short private directory of a run's own, in memory; the same for every process."""
-    path = folder.path.resolve()
-    name = f"{path.name[:24]}-{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
-    return runtime_directory(name)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

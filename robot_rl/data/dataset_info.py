@@ -30,7 +30,7 @@ def dataset_info(path: Path | str) -> dict[str, Any]:
             transitions += int((chunk.records["kind"] == Kind.STEP).sum())
         manifest, amendments = reader.manifest, Counter(a.action for a in reader.amendments)
     lengths, returns, success, sources = [], [], Counter[int](), Counter[int]()
-    takeovers = human = 0
+    takeovers, human = set[tuple[str, int, int]](), 0
     for episode in read_episodes(path):
         steps = episode.records[1:]
         lengths.append(episode.steps)
@@ -38,7 +38,8 @@ def dataset_info(path: Path | str) -> dict[str, Any]:
         success[episode.success] += 1
         sources.update(steps["source"].tolist())
         human += int((steps["source"] == Source.HUMAN).sum())
-        takeovers += len(np.unique(steps["intervention_id"][steps["intervention_id"] > 0]))
+        numbers = np.unique(steps["intervention_id"][steps["intervention_id"] > 0]).tolist()
+        takeovers |= {(episode.actor, episode.epoch, number) for number in numbers}
     used = sum(lengths)
     return {
         "path": str(path),
@@ -62,7 +63,7 @@ def dataset_info(path: Path | str) -> dict[str, Any]:
         "return": _spread(returns),
         "sources": {Source(key).name.lower(): count for key, count in sorted(sources.items())},
         "human_share": human / used if used else 0.0,
-        "interventions": takeovers,
+        "interventions": len(takeovers),
         "amendments": dict(amendments),
         "quarantined": Quarantine.count_in(path),
     }

@@ -72,7 +72,7 @@ def _collect(path: Path | str) -> Iterator[tuple[str, int, _Open]]:
     with LogReader(path) as reader:
         for chunk in reader.chunks():
             key = chunk.header.actor, chunk.header.epoch
-            for start, stop in _runs(chunk.records):
+            for start, stop in unbroken(chunk.records):
                 piece = chunk.records[start:stop].copy()
                 position = np.arange(start, stop) + chunk.header.position
                 before = running.get(key)
@@ -91,7 +91,7 @@ def _collect(path: Path | str) -> Iterator[tuple[str, int, _Open]]:
         yield *key, left
 
 
-def _runs(records: Array) -> list[tuple[int, int]]:
+def unbroken(records: Array) -> list[tuple[int, int]]:
     """Slices of records that belong to one unbroken episode each."""
     ended = (records["terminated"] | records["truncated"]).astype(bool)
     breaks = (records["kind"][1:] == Kind.START) | ended[:-1]

@@ -20,6 +20,8 @@ from robot_rl.report.view import RunView, RunWatcher
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 PLAIN_EVERY_S = 5.0
+SAME_EVERY_S = 60.0
+"""Between two plain lines that differ in their time only."""
 DRAW_EVERY_S = 0.25
 UTD_TOLERANCE = 0.02
 MAX_WIDTH = 100
@@ -46,7 +48,7 @@ class RunConsole:
         self._console = Console(file=stream or sys.stdout, highlight=False)
         self._plain_every_s = plain_every_s
         self._shown_s = -math.inf
-        self._last_line = ""
+        self._last_line, self._last_s = "", -math.inf
         self._live: Live | None = None
 
     def __enter__(self) -> RunConsole:
@@ -74,8 +76,10 @@ class RunConsole:
         if self._live is not None:
             self._live.update(render(self._watcher.view), refresh=True)
             return
-        if (line := plain_line(self._watcher.view)) != self._last_line:
-            self._last_line = line
+        line = plain_line(self._watcher.view)
+        _, _, news = line.partition("] ")
+        if news != self._last_line or self._shown_s - self._last_s > SAME_EVERY_S:
+            self._last_line, self._last_s = news, self._shown_s
             print(line, file=self._console.file, flush=True)
 
 

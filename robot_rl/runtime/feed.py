@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
 from robot_rl.data.log_reader import LogReader
 from robot_rl.data.replay import Replay
-from robot_rl.types import Array
+from robot_rl.data.tally import EpisodeTally
+from robot_rl.types import Array, EpisodeSummary
 from robot_rl.wire.chunk import ChunkHeader
 from robot_rl.wire.record import Kind
 
@@ -20,8 +22,15 @@ READ_AHEAD = 4096
 class Feeder:
     """Tails a log: `feeder.advance(n)` puts records into replay until it holds n steps."""
 
-    def __init__(self, reader: LogReader, replay: Replay) -> None:
+    def __init__(
+        self,
+        reader: LogReader,
+        replay: Replay,
+        on_episode: Callable[[EpisodeSummary, int], None] | None = None,
+    ) -> None:
+        """`on_episode` is told of each whole episode with the steps in replay at its end."""
         self._reader, self._replay = reader, replay
+        self._tally, self._on_episode = EpisodeTally(), on_episode
         self._pending: deque[tuple[ChunkHeader, Array]] = deque()
         self.steps = 0
         """Environment steps in replay."""
@@ -67,6 +76,9 @@ class Feeder:
             header, records = replace(header, count=cut), records[:cut]
         taken = int(counts[len(records) - 1])
         self._replay.extend(header, records)
+        if self._on_episode is not None:
+            for index, summary in self._tally.add(header, records):
+                self._on_episode(summary, self.steps + int(counts[index]))
         self.steps += taken
         self.waiting -= taken
         self.position = header.position + len(records)

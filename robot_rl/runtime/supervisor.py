@@ -41,6 +41,8 @@ class Supervisor:
     """
 
     logs: Path
+    lasting: Sequence[str] = ("ingest", "io")
+    """Children that end only when they are told to: any other end of theirs is an error."""
     children: list[Child] = field(default_factory=list)
 
     def start(
@@ -72,10 +74,11 @@ class Supervisor:
         return [child for child in self.children if child.name.partition("-")[0] == name]
 
     def check(self) -> None:
-        """Raises ProcessFailed with the last lines of a child that ended with an error."""
+        """Raises ProcessFailed with the last lines of a child that ended as it should not."""
         for child in self.children:
             code = child.process.poll()
-            if code not in (None, 0):
+            lasting = child.name.partition("-")[0] in self.lasting
+            if code is not None and (code != 0 or lasting):
                 raise ProcessFailed(
                     f"{child.name} ended with exit code {code}; the end of {child.log}:\n"
                     f"{child.last_lines()}"

@@ -128,6 +128,19 @@ def test_without_a_terminal_a_line_now_and_then(tmp_path: Path, clock: Clock) ->
     assert "\x1b" not in stream.getvalue()
 
 
+def test_nothing_new_is_said_once_a_minute(tmp_path: Path, clock: Clock) -> None:
+    """An actor that waits for its learner all night fills no disk."""
+    run = write_run(tmp_path / "run", clock, steps=1000)
+    stream = io.StringIO()
+    with RunConsole(RunWatcher(run), stream=stream, plain_every_s=0.0) as console:
+        for _ in range(50):
+            clock.now_s += 2.0
+            with MetricsWriter(run, "actor-0", origin_s=0.0) as metrics:
+                metrics.write(ActorRecord(step=1000, actor="actor-0", steps_per_s=0.0))
+            console.refresh()
+    assert len(stream.getvalue().splitlines()) == 1
+
+
 def rest_of(terminal: int) -> bytes:
     """Everything until the other end closes, which Linux tells as an I/O error."""
     output = b""

@@ -62,6 +62,12 @@ def said(run: Path) -> list[str]:
     return [record.text for record in read_metrics(run).events]
 
 
+def episodes(run: Path) -> list[tuple[int, int, int, int]]:
+    """Number, steps, takeovers and human steps of each episode that its metrics tell."""
+    found = read_metrics(run).episodes
+    return [(e.episode, e.steps, e.interventions, e.human_steps) for e in found]
+
+
 def test_an_actor_that_stands_says_why(tmp_path: Path) -> None:
     """First nobody listens, then a learner comes, then it dies under the actor's hands."""
     with socket.socket() as free:
@@ -118,6 +124,9 @@ def test_the_actor_goes_on_without_its_learner(tmp_path: Path) -> None:
         assert actor.wait(40) == 0
         total = acted(actor_run)
         assert wait_for(lambda: logged(learner_run) >= total, 20)
+        known = episodes(actor_run)
+        assert len(known) >= 2
+        assert wait_for(lambda: episodes(learner_run) == known, 30), "the log tells them, each once"
         learner.send_signal(signal.SIGINT)
         assert learner.wait(40) == 130
     finally:

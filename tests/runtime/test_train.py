@@ -171,3 +171,42 @@ def test_kill_9_of_train_leaves_no_child(tmp_path: Path) -> None:
         process.kill()
         process.wait()
     assert wait_for(lambda: not family(run_dir), 30), family(run_dir)
+
+
+def begun(folder: Path, *words: str) -> subprocess.Popen[str]:
+    """A run without end, some steps in."""
+    command = robot_rl("train", *TINY, "steps=100000", f"run={folder}/run", "console=false", *words)
+    process = subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True)
+    assert wait_for(lambda: any(r.step > 20 for r in read_metrics(folder / "run").episodes), 60)
+    return process
+
+
+def test_an_operators_stop_ends_the_run_and_it_can_go_on(tmp_path: Path) -> None:
+    """Its learner once waited for ever, in silence, for actors that had ended."""
+    process = begun(tmp_path)
+    watch = robot_rl("watch", f"{tmp_path}/run", "--stop")
+    assert subprocess.run(watch, capture_output=True, timeout=30).returncode == 0
+    _, printed = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "every actor has ended; resume=" in printed
+    assert family(tmp_path / "run") == []
+    steps = read_metrics(tmp_path / "run").learner[-1].step
+    done = train(tmp_path, f"resume={tmp_path}/run", f"steps={steps + 40}")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", ["io-0", "ingest"])
+def test_a_process_that_ends_unasked_ends_the_run_in_words(name: str, tmp_path: Path) -> None:
+    """Also when it ends well: the run would stand still without it."""
+    process = begun(tmp_path)
+    module = f"robot_rl.runtime.{name.partition('-')[0]}"
+    (victim,) = [
+        number
+        for number in family(tmp_path / "run")
+        if module in Path(f"/proc/{number}/cmdline").read_text().split("\0")
+    ]
+    os.kill(victim, signal.SIGTERM)
+    _, printed = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert f"{name} ended with exit code 0" in printed
+    assert family(tmp_path / "run") == []
