@@ -19,6 +19,9 @@ def run_evaluator(run_dir: Path, arguments: Sequence[str], stopping: Callable[[]
     cfg = folder.config()
     settings = settings_of(cfg)
     env = make_env(cfg)
+    if not folder.wait_for_log(stopping):
+        env.close()
+        return 0
     check_same_spec(env.data_spec, folder.spec(), f"run {run_dir}")
     policy = make_policy(cfg, env.data_spec, seed=settings.seed)
     done = {record.step for record in read_metrics(run_dir).evals}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -30,8 +29,6 @@ from robot_rl.specs import EnvSpec
 from robot_rl.types import Array, EpisodeSummary
 from robot_rl.wire.learner_link import LearnerLink
 
-MANIFEST_POLL_S = 0.02
-
 
 def run_learner(run_dir: Path, arguments: Sequence[str], stopping: Callable[[], bool]) -> int:
     """Learns to the end of the schedule (0) or until SIGTERM (0, without `finished`).
@@ -43,7 +40,7 @@ def run_learner(run_dir: Path, arguments: Sequence[str], stopping: Callable[[], 
     folder = RunDir(run_dir)
     cfg = folder.config()
     settings, numbers = settings_of(cfg), numbers_of(cfg)
-    if not wait_for_log(folder, stopping):
+    if not folder.wait_for_log(stopping):
         return 0
     spec = LogReader(folder.log).spec
     with (
@@ -109,15 +106,6 @@ def make_mixture(settings: RunSettings, numbers: AgentNumbers, spec: EnvSpec) ->
         gamma=numbers.discount,
         proposed_ratio=numbers.proposed_ratio,
     )
-
-
-def wait_for_log(folder: RunDir, stopping: Callable[[], bool]) -> bool:
-    """Ingest makes the log when it knows the specification; False when asked to stop before."""
-    while not (folder.log / "manifest.json").exists():
-        if stopping():
-            return False
-        time.sleep(MANIFEST_POLL_S)
-    return True
 
 
 def load_demos(demos: DemoSettings, spec: EnvSpec) -> list[Array]:

@@ -42,7 +42,7 @@ def prepare(cfg: DictConfig, folder: RunDir, *, quiet: bool = False) -> EnvSpec:
             set_demos(cfg, env, quiet=quiet)
     finally:
         env.close()
-    if (folder.path / "spec.json").exists() and (folder.path / "config.yaml").exists():
+    if (folder.path / "config.yaml").exists():
         check_same_spec(spec, folder.spec(), f"run {folder.path}")
         folder.write_config(cfg)
         folder.finished.unlink(missing_ok=True)

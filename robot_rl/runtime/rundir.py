@@ -7,7 +7,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -17,10 +17,12 @@ from typing import Any
 import msgspec
 from omegaconf import DictConfig, OmegaConf
 
+from robot_rl.data.manifest import read_manifest
 from robot_rl.errors import InUseError, SpecError
 from robot_rl.specs import EnvSpec
 from robot_rl.stored_config import read_config, save_config
 
+LOG_POLL_S = 0.02
 PACKAGES = ("robot-rl", "torch", "mujoco", "gymnasium", "pyzmq", "numpy", "hydra-core")
 
 
@@ -78,11 +80,26 @@ class RunDir:
         return cfg
 
     def spec(self) -> EnvSpec:
-        """The specification the run was made with."""
+        """The specification the run was made with; of a learner alone, its first actor's."""
         try:
             return EnvSpec.from_json((self.path / "spec.json").read_bytes())
-        except FileNotFoundError as error:
-            raise SpecError(f"'{self.path}' has no spec.json") from error
+        except FileNotFoundError:
+            if self.logged:
+                return read_manifest(self.log).spec
+        raise SpecError(f"'{self.path}' has no specification yet: no actor has come")
+
+    @property
+    def logged(self) -> bool:
+        """Whether there is a log: ingest makes it when it knows the specification."""
+        return (self.log / "manifest.json").exists()
+
+    def wait_for_log(self, stopping: Callable[[], bool]) -> bool:
+        """Until there is a log; False when asked to stop before."""
+        while not self.logged:
+            if stopping():
+                return False
+            time.sleep(LOG_POLL_S)
+        return True
 
     @contextmanager
     def lock(self) -> Iterator[None]:

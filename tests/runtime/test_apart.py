@@ -96,6 +96,30 @@ def test_an_actor_that_stands_says_why(tmp_path: Path) -> None:
                 process.kill()
 
 
+def test_a_learner_apart_is_evaluated_there_and_later(tmp_path: Path) -> None:
+    """It has no specification of its own: its first actor's, which lies in the log."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"wire.address=tcp://127.0.0.1:{free.getsockname()[1]}"
+    run = tmp_path / "learner"
+    words = [*AGENT, address, "task=reach", "steps=60", "evaluation.every=30"]
+    words += ["evaluation.episodes=1", f"run={run}"]
+    learner = start(tmp_path, "learner", "--evaluator", *words)
+    actor = start(
+        tmp_path, "actor", "task=reach", "agent=sac", "agent.learner.hidden=[32,32]", address,
+        f"run={tmp_path / 'actor'}",
+    )  # fmt: skip
+    try:
+        assert learner.wait(120) == 0
+    finally:
+        for process in (learner, actor):
+            process.kill()
+    assert [record.step for record in read_metrics(run).evals] == [30, 60]
+    evaluate = [sys.executable, "-m", "robot_rl.cli", "eval", str(run), "--episodes", "1"]
+    done = subprocess.run(evaluate, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_the_actor_goes_on_without_its_learner(tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
