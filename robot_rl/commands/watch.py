@@ -26,9 +26,10 @@ from robot_rl.runtime.rundir import RunDir
 from robot_rl.wire.key_files import Role
 from robot_rl.wire.keys import ClientKeys, KeyFolder, key_folder
 from robot_rl.wire.operator_link import OperatorLink
-from robot_rl.wire.protocol import ControlKind, Stats
+from robot_rl.wire.protocol import ActorStats, ControlKind, Stats
 
 FOLLOW_S = 1.0
+SILENT_MS = 2000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -103,6 +104,15 @@ def show(stats: Stats, as_json: bool) -> None:
         state = f"heard {actor.heard_ms} ms ago" if actor.connected else "not connected"
         print(
             f"  {actor.actor:<20} {actor.steps} steps, weights {actor.used_version}, {state}, "
-            f"ring {actor.ring_depth}, spool {actor.spool_bytes >> 10} KiB"
-            + (", paused" if actor.paused else "")
+            f"ring {actor.ring_depth}, spool {actor.spool_bytes >> 10} KiB" + standing(actor)
         )
+
+
+def standing(actor: ActorStats) -> str:
+    """What a person wants to know before going near: told to pause, and at rest already?"""
+    words = ""
+    if actor.connected and actor.actor_age_ms > SILENT_MS:
+        words = f", its control loop silent for {actor.actor_age_ms / 1000:.0f} s"
+    if actor.paused:
+        words += ", paused" if actor.resting else ", pausing: its episode runs to its end"
+    return words

@@ -70,12 +70,13 @@ class Actor:
         def ending() -> bool:
             return stopping() or self.link.control().kind is ControlKind.STOP
 
-        while not ending():
-            if not self._paused(ending):
-                break
-            if not self._credit(ending, 2 if self.wait == "step" else self.episode_records):
-                break
-            self.episode(ending)
+        def ending_or_pausing() -> bool:
+            return ending() or self._pausing
+
+        room = 2 if self.wait == "step" else self.episode_records
+        while not ending() and self._paused(ending):
+            if self._credit(ending_or_pausing, room) and not self._pausing:
+                self.episode(ending)
         if not stopping():
             self.report.event("ends: stopped by an operator", self.total_steps)
 
@@ -201,29 +202,36 @@ class Actor:
             time.sleep(CREDIT_POLL_S)
             now = time.perf_counter()
             if now - looked > WAIT_LOOK_S:
+                self.seconds["wait"] += now - looked
                 looked = now
                 if uncredited:
                     self.report.waiting(now - begin, self.total_steps)
                 self._refresh()
                 self._report()
-        self.seconds["wait"] += time.perf_counter() - begin
+        self.seconds["wait"] += time.perf_counter() - looked
         return True
 
     @property
     def _uncredited(self) -> bool:
         return self.wait != "never" and self.link.credits <= self.total_steps
 
+    @property
+    def _pausing(self) -> bool:
+        return self.link.control().kind is ControlKind.PAUSE
+
     def _paused(self, stopping: Callable[[], bool]) -> bool:
         """Waits between episodes while the operator's command is to pause; False to end."""
-        if self.link.control().kind is not ControlKind.PAUSE:
+        if not self._pausing:
             return True
         self.report.event("holds: paused by an operator (robot-rl watch … --run)", self.total_steps)
-        while self.link.control().kind is ControlKind.PAUSE:
+        self.link.resting = True
+        while self._pausing:
             if stopping():
                 return False
             self._refresh()
             self._report()
             time.sleep(PAUSE_POLL_S)
+        self.link.resting = False
         self.report.event("goes on", self.total_steps)
         return True
 

@@ -121,4 +121,5 @@ def _stats(book: LifeBook, session: Session | None, now: float) -> ActorStats:
         used_version=beat.used_version if beat else 0,
         quarantined=book.quarantined,
         paused=beat is not None and beat.paused,
+        resting=beat is not None and beat.resting,
     )

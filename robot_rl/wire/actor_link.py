@@ -61,6 +61,9 @@ class ActorLink:
         self._used = 0
         self.next_sequence = 0
         """Sequence of the next record; the link counts, whatever a transition says."""
+        self.resting = False
+        """Set by the control loop while it stands between episodes because it is paused; consoles
+        are told with its next beat (`newest`)."""
 
     def start(self, obs: Observation, episode: int, stamp_ns: int, boot_id: int) -> None:
         """Leaves the first observation of an episode; WireError when the ring is full."""
@@ -82,7 +85,7 @@ class ActorLink:
 
     def newest(self) -> tuple[Mapping[str, Array], int] | None:
         """Weights newer than the last given, float32 and read-only, with their version."""
-        self._mailbox.beat(self._used)
+        self._mailbox.beat(self._used, self.resting)
         state = self._mailbox.state()
         if state.weights_version == self._used:
             return None

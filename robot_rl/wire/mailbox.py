@@ -31,7 +31,7 @@ _MAGIC = b"RRLMAIL2"
 _LOCK = struct.Struct("<Q")
 _STATE = struct.Struct("<QQQQQQQQqBB")
 _LOCK_AT, _STATE_AT, _TEXT_AT, _TEXT_BYTES = 64, 72, 512, 1024
-_ACTOR = struct.Struct("<Qqq")
+_ACTOR = struct.Struct("<QqqB")
 _ACTOR_AT = 2048
 _HALF = struct.Struct("<QQQQI")  # sequence lock, version, table bytes, data bytes, crc
 _TRIES = 20
@@ -159,10 +159,11 @@ class MailboxWriter:
         finally:
             os.close(descriptor)
 
-    def actor_beat(self) -> tuple[int, int, int]:
-        """(epoch, monotonic ns of the actor's last beat or 0, weights version it has loaded)."""
-        epoch, beat, version = _ACTOR.unpack_from(self._page, _ACTOR_AT)
-        return int(epoch), int(beat), int(version)
+    def actor_beat(self) -> tuple[int, int, int, bool]:
+        """(epoch, monotonic ns of the actor's last beat or 0, weights version it has loaded,
+        whether it rests between episodes because it is paused)."""
+        epoch, beat, version, resting = _ACTOR.unpack_from(self._page, _ACTOR_AT)
+        return int(epoch), int(beat), int(version), bool(resting)
 
     def close(self) -> None:
         self._page.close()
@@ -196,9 +197,10 @@ class MailboxReader:
         """The line that belongs to the status."""
         return self._page[_TEXT_AT : _TEXT_AT + _TEXT_BYTES].rstrip(b"\0").decode(errors="replace")
 
-    def beat(self, used_version: int) -> None:
+    def beat(self, used_version: int, resting: bool = False) -> None:
         """Called by the control loop itself: it lives and uses these weights."""
-        _ACTOR.pack_into(self._page, _ACTOR_AT, self._epoch, time.monotonic_ns(), used_version)
+        now = time.monotonic_ns()
+        _ACTOR.pack_into(self._page, _ACTOR_AT, self._epoch, now, used_version, resting)
 
     def weights(self, state: MailState) -> tuple[Mapping[str, Array], int] | None:
         """The weights that `state` points to, copied and checked; None if they just changed."""

@@ -129,6 +129,8 @@ class Beat(msgspec.Struct, frozen=True, tag="beat"):
     message was damaged on its way, and nothing else would tell before the next chunk comes."""
     paused: bool
     """The actor obeys a PAUSE, of this ingest or from before it."""
+    resting: bool
+    """For that its control loop stands, after its episode: it starts no other."""
 
 
 class Get(msgspec.Struct, frozen=True, tag="get"):
@@ -192,7 +194,9 @@ class ActorStats(msgspec.Struct, frozen=True):
     used_version: int
     quarantined: int
     paused: bool
-    """It obeys a PAUSE, perhaps of another ingest."""
+    """It obeys a PAUSE, perhaps of another ingest; its running episode goes on to its end."""
+    resting: bool
+    """Paused, and its control loop stands between episodes."""
 
 
 class Stats(msgspec.Struct, frozen=True, tag="stats"):

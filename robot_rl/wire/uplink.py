@@ -265,9 +265,11 @@ class Uplink:
         if self.life is None:
             return
         self._beat_at = now
-        epoch, beat_ns, version = self.mailbox.actor_beat()
+        epoch, beat_ns, version, resting = self.mailbox.actor_beat()
         age = (time.monotonic_ns() - beat_ns) // 1_000_000 if beat_ns else -1
-        used = version if epoch == self.life.epoch else 0
+        mine = epoch == self.life.epoch
+        used, rests = (version, resting and self._paused) if mine else (0, False)
         depth, size, sent = self.ring_depth, self.spool.size, self.flight.sent
-        beat = p.Beat(self.actor, self.life.epoch, depth, size, age, used, sent, self._paused)
+        paused = self._paused
+        beat = p.Beat(self.actor, self.life.epoch, depth, size, age, used, sent, paused, rests)
         self._dealer.send(p.encode(beat))

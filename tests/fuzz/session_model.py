@@ -208,7 +208,7 @@ class World:
         Ask first, whose answer comes behind all News that the server told everybody before.
         """
         self.ask(client, lambda m: isinstance(m, p.Stats), p.encode(p.Ask()), b"", b"")
-        beat = p.encode(p.Beat(client.life.actor, client.life.epoch, 0, 0, 0, 0, 0, False))
+        beat = p.encode(p.Beat(client.life.actor, client.life.epoch, 0, 0, 0, 0, 0, False, False))
         answer = self.ask(client, lambda m: isinstance(m, p.News | p.Refusal), beat, b"", b"")
         assert isinstance(answer, p.News) is client.greeted
 

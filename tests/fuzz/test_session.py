@@ -153,7 +153,7 @@ class Session(RuleBasedStateMachine):
         client = self.pick(number)
         life = client.life
         sent = max(0, life.next + more)
-        beat = p.encode(p.Beat(life.actor, life.epoch, 0, 0, 0, 0, sent, False))
+        beat = p.encode(p.Beat(life.actor, life.epoch, 0, 0, 0, 0, sent, False, False))
         if more > 0 or not client.greeted:
             self.world.refuse(client, beat, b"", b"")
         else:

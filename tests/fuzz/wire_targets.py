@@ -106,7 +106,7 @@ def message_seeds() -> list[bytes]:
         p.Data(),
         p.Ack("a", 7, 3),
         news,
-        p.Beat("a", 7, 1, 2, 3, 4, 5, True),
+        p.Beat("a", 7, 1, 2, 3, 4, 5, True, False),
         p.Get(3, -1),
         weights.part(0, 64)[0],
         p.Grant(100),

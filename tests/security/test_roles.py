@@ -35,7 +35,7 @@ def exchange(peer: Dealer, message: list[bytes]) -> p.Message:
 SENT = {
     "Hello": lambda wire: raw_messages(wire)[0],
     "Data": lambda wire: raw_messages(wire)[1],
-    "Beat": lambda wire: [p.encode(p.Beat("a", 1, 0, 0, 0, 0, 0, False))],
+    "Beat": lambda wire: [p.encode(p.Beat("a", 1, 0, 0, 0, 0, 0, False, False))],
     "Get": lambda wire: [p.encode(p.Get(0, -1))],
     "Steer": lambda wire: [p.encode(p.Steer(p.ControlKind.STOP))],
     "Ask": lambda wire: [p.encode(p.Ask(999, 0))],

@@ -99,9 +99,11 @@ def test_the_actor_says_that_it_lives_and_what_it_uses(tmp_path: Path) -> None:
     assert writer.actor_beat()[1] == 0
     reader = MailboxReader(tmp_path, "a", 9)
     reader.beat(4)
-    epoch, beat, version = writer.actor_beat()
-    assert (epoch, version) == (9, 4)
+    epoch, beat, version, resting = writer.actor_beat()
+    assert (epoch, version, resting) == (9, 4, False)
     assert beat > 0
+    reader.beat(4, resting=True)
+    assert writer.actor_beat()[3]
 
 
 def test_foreign_file_is_refused(tmp_path: Path) -> None:
