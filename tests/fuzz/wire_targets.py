@@ -98,7 +98,7 @@ def replace_schema(hello: p.Hello) -> p.Hello:
 def message_seeds() -> list[bytes]:
     news = p.News("a", 2**63, 5, 6, 7, p.UNLIMITED, p.Control(1, p.ControlKind.STOP), -1)
     weights = FlatWeights.pack({"w": np.zeros((4, 3)), "b": np.zeros(4)}, 3)
-    actor = p.ActorStats("a", 1, True, 1, 1, 1, 1, 1, 1, 1, 1, 0, True)
+    actor = p.ActorStats("a", 1, True, 1, 1, 1, 1, 1, 1, 1, 1, 0, True, False)
     messages: list[p.Message] = [
         handshake.hello("a", 7, 1, 0, SPEC.to_json(), SPEC.sha256()),
         handshake.hello("a", 7, 1, 0, IMAGE_SPEC.to_json(), IMAGE_SPEC.sha256()),
