@@ -1,6 +1,6 @@
 """Look at a run from anywhere, and command its actors.
 
-  robot-rl watch runs/mine                                  a run on this machine
+  robot-rl watch runs/mine                                  a run whose learner is on this machine
   robot-rl watch tcp://gpu-host:5601 --keys                 with a viewer's or an operator's key
   robot-rl watch tcp://gpu-host:5601 --keys --pause         actors hold after the running episode
   robot-rl watch tcp://gpu-host:5601 --keys --run           and go on
@@ -52,8 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    address, setting = where(options.target)
-    setting = options.keys or setting
+    address, setting = where(options.target, options.keys)
     keys = None if setting is None else keys_of(setting, options.name, options.kind)
     if keys is None and options.name:
         raise ConfigError(f"--as {options.name} without --keys")
@@ -66,13 +65,17 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def where(target: str) -> tuple[str, str | None]:
-    """Address and key folder of a run here; an address is itself."""
+def where(target: str, keys: str | None) -> tuple[str, str | None]:
+    """Address and key folder; an address is itself. Where a run's ingest runs on this machine it
+    is its private door, at which nobody but this user can be: no key is needed there."""
     if "://" in target:
-        return target, None
+        return target, keys
     folder = RunDir(Path(target))
     wire = wire_of(folder.config())
-    return wire.address or f"ipc://{runtime_of(folder)}/actors", wire.keys
+    door = runtime_of(folder) / "learner"
+    if keys is None and door.exists():
+        return f"ipc://{door}", None
+    return wire.address or f"ipc://{runtime_of(folder)}/actors", keys or wire.keys
 
 
 def keys_of(setting: str, name: str, kind: ControlKind | None) -> ClientKeys:

@@ -29,6 +29,7 @@ class Door:
     news: bool = False
     """Something that actors are told at once."""
     _heard: float = 0.0
+    _loop_age_ms: int = -1
     _standing: Standing | None = None
 
     def take(self, message: Received) -> None:
@@ -36,8 +37,11 @@ class Door:
         try:
             parsed = p.decode(message.head)
             match parsed:
-                case p.Ask():
+                case p.Pulse():
                     self.updates = parsed.updates
+                    self._heard, self._loop_age_ms = time.monotonic(), parsed.loop_age_ms
+                    self.router.send(message.peer, p.encode(self.stats()))
+                case p.Ask():
                     self.router.send(message.peer, p.encode(self.stats()))
                 case p.Grant(total):
                     self.granted = total
@@ -47,7 +51,6 @@ class Door:
                     self.news = self.store.take(parsed, message.body) or self.news
                 case _:
                     raise WireError(f"a {type(parsed).__name__} at the learner's address")
-            self._heard = time.monotonic()
         except (WireError, PoisonedDataError) as error:
             self.complaints.count_garbage(f"from the learner's side: {error}")
             self.router.send(message.peer, p.encode(p.Refusal(str(error))))
@@ -74,5 +77,8 @@ class Door:
             self.complaints.say(f"the command holds, but not beyond a restart: {error}")
 
     def learner_age_ms(self) -> int:
-        """Milliseconds since a learner was heard; -1 before."""
-        return int(1000 * (time.monotonic() - self._heard)) if self._heard else -1
+        """Milliseconds since a learner's loop beat, or since one was heard that has not begun its
+        loop; -1 before."""
+        if not self._heard:
+            return -1
+        return int(1000 * (time.monotonic() - self._heard)) + max(0, self._loop_age_ms)

@@ -82,7 +82,7 @@ class Reception:
             self._hello(message, parsed)
         elif isinstance(parsed, p.Steer):
             self.door.steer(parsed)
-        elif isinstance(parsed, p.Ask):  # a console's; unlike the learner's it is no heartbeat
+        elif isinstance(parsed, p.Ask):
             self.router.send(message.peer, p.encode(self.door.stats()))
         elif session is None:
             self.refuse(message.peer, "say hello first")

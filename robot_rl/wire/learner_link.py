@@ -100,7 +100,7 @@ class LearnerLink:
                 if now - self._asked_at > ASK_S:
                     self._asked_at = now
                     age = int(1000 * (now - self._beat_at)) if self._beat_at else -1
-                    self._dealer.send(p.encode(p.Ask(self._updates, age)))
+                    self._dealer.send(p.encode(p.Pulse(self._updates, age)))
 
     def _receive(self) -> None:
         while (message := self._dealer.receive()) is not None:

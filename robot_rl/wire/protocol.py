@@ -5,7 +5,7 @@ weights; both are empty in other messages. An actor is known by the id in its me
 routing id. Everything below `next_sequence` of an (actor, epoch) is in the log.
 
 I/O process -> ingest: Hello, Data, Get, Beat     ingest -> I/O process: Welcome, Ack, News, Part
-learner -> ingest: Part, Grant, Steer, Ask        ingest -> learner: Stats
+learner -> ingest: Part, Grant, Steer, Pulse      ingest -> learner: Stats
 operator -> ingest: Steer, Ask; viewer: Ask       ingest -> both: Stats
 ingest -> both: Refusal
 """
@@ -165,12 +165,16 @@ class Steer(msgspec.Struct, frozen=True, tag="steer"):
     kind: ControlKind
 
 
-class Ask(msgspec.Struct, frozen=True, tag="ask"):
-    """The learner's heartbeat, sent by its own loop's thread; answered with Stats."""
+class Pulse(msgspec.Struct, frozen=True, tag="pulse"):
+    """The learner's heartbeat; answered with Stats."""
 
     updates: Count = 0
     loop_age_ms: int = -1
-    """Since its loop last called `heartbeat`."""
+    """Since its loop last called `heartbeat`, whatever thread sends this; -1 before it began."""
+
+
+class Ask(msgspec.Struct, frozen=True, tag="ask"):
+    """A console's look; answered with Stats."""
 
 
 class ActorStats(msgspec.Struct, frozen=True):
@@ -238,7 +242,20 @@ class Refusal(msgspec.Struct, frozen=True, tag="refusal"):
 
 
 Message: TypeAlias = (
-    Hello | Welcome | Data | Ack | News | Beat | Get | Part | Grant | Steer | Ask | Stats | Refusal
+    Hello
+    | Welcome
+    | Data
+    | Ack
+    | News
+    | Beat
+    | Get
+    | Part
+    | Grant
+    | Steer
+    | Pulse
+    | Ask
+    | Stats
+    | Refusal
 )
 _DECODER = msgspec.msgpack.Decoder(Message)
 _ENCODER = msgspec.msgpack.Encoder()

@@ -111,7 +111,8 @@ def message_seeds() -> list[bytes]:
         weights.part(0, 64)[0],
         p.Grant(100),
         p.Steer(p.ControlKind.PAUSE),
-        p.Ask(1, 2),
+        p.Pulse(1, 2),
+        p.Ask(),
         p.Stats(1, 1, 1, 1, 1, 1, 1, 1, 1, 20.0, 1, -1, [actor]),
         p.Refusal("no", True),
     ]

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -95,6 +96,11 @@ def test_a_run_on_two_hosts_with_keys(
     def steps() -> int:
         return int(str(watch("--as", "wall")[1].get("steps", 0)))
 
+    def at_home() -> dict[str, Any]:
+        """On the learner's own host a person needs no key."""
+        assert main(["watch", str(tmp_path / "learner"), "--json"]) == 0
+        return dict(json.loads(capsys.readouterr().out))
+
     wait_for("steps", lambda: steps() > 100, 60)
     code, _, refusal = watch("--as", "wall", "--pause")
     assert code == 2
@@ -110,6 +116,8 @@ def test_a_run_on_two_hosts_with_keys(
     paused = steps()
     assert paused % 200 == 0, "an episode of Pendulum has 200 steps, and the running one ends"
     assert actor.poll() is None
+    (seen,) = at_home()["actors"]
+    assert (seen["paused"], seen["resting"]) == (True, True)
     assert watch("--run")[1]["control"] == "run"
     wait_for("more steps", lambda: steps() > paused, 30)
     assert watch("--stop")[1]["control"] == "stop"

@@ -38,7 +38,8 @@ SENT = {
     "Beat": lambda wire: [p.encode(p.Beat("a", 1, 0, 0, 0, 0, 0, False, False))],
     "Get": lambda wire: [p.encode(p.Get(0, -1))],
     "Steer": lambda wire: [p.encode(p.Steer(p.ControlKind.STOP))],
-    "Ask": lambda wire: [p.encode(p.Ask(999, 0))],
+    "Ask": lambda wire: [p.encode(p.Ask())],
+    "Pulse": lambda wire: [p.encode(p.Pulse(999, 0))],
     "Grant": lambda wire: [p.encode(p.Grant(1 << 40))],
     "Part": lambda wire: [p.encode(p.Part(1, 0, 4, 0, p.Table(["w"], [[1]]))), b"", bytes(4)],
     "News": lambda wire: [p.encode(p.News("a", 1, 0, 9, 9, 9, p.Control(), 0))],
@@ -74,7 +75,7 @@ def test_each_role_sends_what_it_may_and_nothing_else(
             else:
                 answer = exchange(peer, SENT[name](wire))
                 assert not isinstance(answer, p.Refusal), name
-        assert wire.learner().wait_connected(20).updates == 0, "a console's Ask is no heartbeat"
+        assert wire.learner().wait_connected(20).updates == 0, "nobody beats for the learner here"
         peer.close()
 
 

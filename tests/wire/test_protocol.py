@@ -131,7 +131,7 @@ def test_actor_ids_name_files(actor: str) -> None:
         greeting(first_sequence=2**63),
         greeting(epoch=-1),
         p.Grant(2**64 - 1),
-        p.Ask(2**64 - 1),
+        p.Pulse(2**64 - 1),
         p.Part(-1, 0, 0, 0, p.Table([], [])),
         p.Ack("a", 1, 2**64 - 1),
     ],
