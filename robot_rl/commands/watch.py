@@ -107,15 +107,18 @@ def show(stats: Stats, as_json: bool) -> None:
         state = f"heard {actor.heard_ms} ms ago" if actor.connected else "not connected"
         print(
             f"  {actor.actor:<20} {actor.steps} steps, weights {actor.used_version}, {state}, "
-            f"ring {actor.ring_depth}, spool {actor.spool_bytes >> 10} KiB" + standing(actor)
+            f"ring {actor.ring_depth}, spool {actor.spool_bytes >> 10} KiB"
+            + standing(actor, stats.control.kind)
         )
 
 
-def standing(actor: ActorStats) -> str:
+def standing(actor: ActorStats, command: ControlKind) -> str:
     """What a person wants to know before going near: told to pause, and at rest already?"""
     words = ""
     if actor.connected and actor.actor_age_ms > SILENT_MS:
         words = f", its control loop silent for {actor.actor_age_ms / 1000:.0f} s"
     if actor.paused:
         words += ", paused" if actor.resting else ", pausing: its episode runs to its end"
+    elif command is ControlKind.PAUSE:
+        words += ", not heard to pause yet"
     return words

@@ -14,8 +14,10 @@ from typing import Any
 import pytest
 
 from robot_rl.cli import main
+from robot_rl.commands.watch import standing
 from robot_rl.wire.key_files import Role
 from robot_rl.wire.keys import KeyFolder
+from robot_rl.wire.protocol import ActorStats, ControlKind
 
 AGENT = ["agent=sac", "agent.learner.hidden=[16,16]", "agent.learner.compile=false"]
 LEARNER = [
@@ -128,6 +130,24 @@ def test_a_run_on_two_hosts_with_keys(
     assert "ends: stopped by an operator" in events
     text = (tmp_path / "learner.txt").read_text() + (tmp_path / "actor.txt").read_text()
     assert "WARNING" not in text
+
+
+@pytest.mark.parametrize(
+    ("paused", "resting", "age_ms", "connected", "words"),
+    [
+        (True, True, 5, True, ", paused"),
+        (True, False, 5, True, ", pausing: its episode runs to its end"),
+        (False, False, 5, True, ", not heard to pause yet"),
+        (False, False, -1, False, ", not heard to pause yet"),
+        (True, True, 7000, True, ", its control loop silent for 7 s, paused"),
+    ],
+)
+def test_what_a_person_is_told_of_a_pause(
+    paused: bool, resting: bool, age_ms: int, connected: bool, words: str
+) -> None:
+    actor = ActorStats("a", 1, connected, 1, 1, 1, 20, age_ms, 0, 0, 1, 0, paused, resting)
+    assert standing(actor, ControlKind.PAUSE) == words
+    assert standing(actor, ControlKind.RUN) == words.replace(", not heard to pause yet", "")
 
 
 def test_an_actor_without_its_key_listed_ends_with_the_reason(
