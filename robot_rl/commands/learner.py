@@ -16,8 +16,9 @@ from omegaconf import OmegaConf
 
 from robot_rl.commands.common import add_overrides, emit, numbers_of
 from robot_rl.commands.prepare import named_dataset
+from robot_rl.commands.resume import is_resumed, open_run
 from robot_rl.commands.session import Session
-from robot_rl.commands.train import open_run
+from robot_rl.commands.train import default_name
 from robot_rl.errors import ConfigError
 
 
@@ -29,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    cfg, folder = open_run(options)
+    cfg, folder = open_run(options, default_name)
     if numbers_of(cfg).demo_ratio > 0:
         if cfg.demos.path is None:
             raise ConfigError(
@@ -39,8 +40,9 @@ def run(options: argparse.Namespace) -> int:
         OmegaConf.update(cfg, "demos.path", str(named_dataset(cfg.demos.path)[0]))
     OmegaConf.update(cfg, "run", None)
     with folder.lock():
-        if (folder.path / "config.yaml").exists() and "resume" in " ".join(options.overrides):
+        if is_resumed(options):
             folder.write_config(cfg)
+            folder.finished.unlink(missing_ok=True)
         else:
             folder.create(cfg)
         session = Session(

@@ -203,7 +203,7 @@ class Session:
                     seed=settings.seed,
                     steps=settings.steps if self.with_learner else 0,
                     utd=numbers_of(cfg).utd,
-                    resumed=self.folder.checkpoints.exists(),
+                    resumed=any((self.folder.path / "metrics").glob("*.jsonl")),
                 )
             )
         self._say(f"run: {self.folder.path}")

@@ -17,21 +17,15 @@ import json
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
-from robot_rl.commands.common import add_overrides, compose, config_folders, emit, settings_of
+from robot_rl.commands.common import add_overrides, compose, config_folders, emit
 from robot_rl.commands.prepare import prepare
+from robot_rl.commands.resume import open_run
 from robot_rl.commands.session import Session
-from robot_rl.commands.trust import check_targets
-from robot_rl.errors import ConfigError
-from robot_rl.runtime.rundir import RunDir
-
-MISSING = object()
-"""Of a key that is not there; one that is null may be changed."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,43 +40,13 @@ def run(options: argparse.Namespace) -> int:
     if options.cfg:
         print(OmegaConf.to_yaml(compose(options)), end="")
         return 0
-    cfg, folder = open_run(options)
+    cfg, folder = open_run(options, default_name)
     with folder.lock():
         prepare(cfg, folder, quiet=options.json)
         result = Session(folder, quiet=options.json).run()
     if options.json:
         emit(result)
     return 0 if result["finished"] else 130
-
-
-def open_run(options: argparse.Namespace) -> tuple[DictConfig, RunDir]:
-    """The config and folder of a new run, or of the one to resume with its changes."""
-    resumed = [word for word in options.overrides if word.startswith("resume=")]
-    if not resumed:
-        cfg = compose(options)
-        settings = settings_of(cfg)
-        folder = RunDir(Path(settings.run or default_name(cfg)))
-        folder.require_new()
-        return cfg, folder
-    folder = RunDir(Path(resumed[0].partition("=")[2]))
-    cfg = folder.config()
-    check_targets(cfg, folder.path, config_folders(options))
-    changes = [word for word in options.overrides if not word.startswith("resume=")]
-    for change in changes:
-        key = change.partition("=")[0]
-        allowed = ("steps", "console", "actors")
-        if key not in allowed and not key.startswith(("evaluation.", "learner.", "wire.")):
-            raise ConfigError(
-                f"'{change}' cannot change in a resumed run; "
-                f"valid: {', '.join(allowed)}, evaluation.*, learner.*, wire.*"
-            )
-        if OmegaConf.select(cfg, key, default=MISSING) is MISSING and "=" in change:
-            raise ConfigError(f"unknown key '{key}' in {folder.path}/config.yaml")
-    for change in changes:
-        key, _, value = change.partition("=")
-        OmegaConf.update(cfg, key, OmegaConf.from_dotlist([f"value={value}"]).value)
-    settings_of(cfg)
-    return cfg, folder
 
 
 def default_name(cfg: DictConfig) -> str:

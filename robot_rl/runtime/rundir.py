@@ -46,6 +46,11 @@ class RunDir:
         return self.path / "logs"
 
     @property
+    def spools(self) -> list[Path]:
+        """One folder for each actor that acted here."""
+        return [path for path in (self.path / "spool").glob("*") if path.is_dir()]
+
+    @property
     def finished(self) -> Path:
         """Exists once the learner has done its last block."""
         return self.path / "finished"

@@ -129,6 +129,19 @@ def load_segment(path: Path) -> tuple[Segment | None, str]:
     return segment, problem
 
 
+def holds_records(directory: Path) -> bool:
+    """Whether a spool that nobody uses has chunks, acknowledged or not; changes nothing."""
+    for path in directory.glob("*.spool"):
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            life, start = _read_life(descriptor)
+            if life is not None and os.fstat(descriptor).st_size > start:
+                return True
+        finally:
+            os.close(descriptor)
+    return False
+
+
 def _read_life(descriptor: int) -> tuple[Life | None, int]:
     """The checked head of a segment and the offset after it; (None, 0) if it is torn."""
     head = os.pread(descriptor, _HEAD.size, 0)

@@ -49,11 +49,11 @@ def logged(run: Path) -> int:
     """Steps in the learner's log, each counted once and in order."""
     if not (run / "log" / "manifest.json").exists():
         return 0
-    steps, sequences = 0, list[int]()
+    steps, lives = 0, dict[int, list[int]]()
     for chunk in LogReader(run / "log").chunks():
         steps += int((chunk.records["kind"] == Kind.STEP).sum())
-        sequences += chunk.records["sequence"].tolist()
-    assert sequences == list(range(len(sequences)))
+        lives.setdefault(chunk.header.epoch, []).extend(chunk.records["sequence"].tolist())
+    assert all(sequences == list(range(len(sequences))) for sequences in lives.values())
     return steps
 
 
@@ -94,6 +94,51 @@ def test_an_actor_that_stands_says_why(tmp_path: Path) -> None:
         for process in (learner, actor):
             if process is not None:
                 process.kill()
+
+
+def test_what_an_actor_saw_alone_is_sent_by_its_next_session(tmp_path: Path) -> None:
+    """Both ends were gone: a new session of that actor names the folder, and resuming it sends."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"wire.address=tcp://127.0.0.1:{free.getsockname()[1]}"
+    words = ["--id", "left", "task=reach", "agent=sac", "agent.learner.hidden=[32,32]", address]
+    alone = start(tmp_path, "actor", *words, "actor.wait=never", "actor.real_time=true")
+    try:
+        assert wait_for(lambda: any(acted(run) > 20 for run in tmp_path.glob("runs/left-*")), 60)
+    finally:
+        alone.kill()
+        alone.wait()
+    (run,) = tmp_path.glob("runs/left-*")
+    seen = acted(run)
+    told = begun_and_killed(tmp_path, *words, "run=another")
+    assert f"robot-rl actor resume={run.relative_to(tmp_path)} sends them" not in told
+    told = begun_and_killed(tmp_path, *words)
+    assert f"robot-rl actor resume={run.relative_to(tmp_path)} sends them" in told
+    told = begun_and_killed(tmp_path, f"resume={run}", "--id", "right")
+    assert f"--id right: {run} acted as left" in told
+    learner_run = tmp_path / "learner"
+    learner = start(tmp_path, "learner", *AGENT, address, "steps=100000", f"run={learner_run}")
+    resumed = start(tmp_path, "actor", f"resume={run}", "actor.wait=step")
+    try:
+        assert wait_for(lambda: logged(learner_run) >= seen, 60), "the spool was not sent"
+    finally:
+        for process in (learner, resumed):
+            process.kill()
+
+
+def begun_and_killed(folder: Path, *words: str) -> str:
+    """What an actor says before its run begins, or why it does not."""
+    command = [sys.executable, "-m", "robot_rl.cli", "actor", *words]
+    process = subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    lines = []
+    for line in process.stderr:
+        lines.append(line)
+        if line.startswith("run:"):
+            break
+    process.kill()
+    process.wait()
+    return "".join(lines)
 
 
 def test_a_learner_apart_is_evaluated_there_and_later(tmp_path: Path) -> None:

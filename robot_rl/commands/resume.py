@@ -1,0 +1,73 @@
+"""The folder of a new run, or of the one that resume=<folder> names, with the changes it allows."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+
+from robot_rl.commands.common import compose, config_folders, settings_of
+from robot_rl.commands.trust import check_targets
+from robot_rl.errors import ConfigError
+from robot_rl.runtime.rundir import RunDir
+
+MISSING = object()
+"""Of a key that is not there; one that is null may be changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What may change in a resumed run."""
+
+    keys: Sequence[str]
+    sections: Sequence[str]
+
+    def allow(self, key: str) -> bool:
+        return key in self.keys or (key.partition(".")[0] in self.sections and "." in key)
+
+    def __str__(self) -> str:
+        return ", ".join([*self.keys, *(f"{section}.*" for section in self.sections)])
+
+
+LEARNING = Changes(("steps", "console", "actors"), ("evaluation", "learner", "wire"))
+ACTING = Changes(("console", "actors"), ("actor", "wire"))
+
+
+def is_resumed(options: argparse.Namespace) -> bool:
+    return any(word.startswith("resume=") for word in options.overrides)
+
+
+def open_run(
+    options: argparse.Namespace,
+    default_name: Callable[[DictConfig], str],
+    changes: Changes = LEARNING,
+) -> tuple[DictConfig, RunDir]:
+    """The config and folder of a new run, or of the one to resume with its changes."""
+    if is_resumed(options):
+        return _resumed(options, changes)
+    cfg = compose(options)
+    folder = RunDir(Path(settings_of(cfg).run or default_name(cfg)))
+    folder.require_new()
+    return cfg, folder
+
+
+def _resumed(options: argparse.Namespace, changes: Changes) -> tuple[DictConfig, RunDir]:
+    (name, *_) = [word for word in options.overrides if word.startswith("resume=")]
+    words = [word for word in options.overrides if not word.startswith("resume=")]
+    folder = RunDir(Path(name.partition("=")[2]))
+    cfg = folder.config()
+    check_targets(cfg, folder.path, config_folders(options))
+    for word in words:
+        key = word.partition("=")[0]
+        if not changes.allow(key):
+            raise ConfigError(f"'{word}' cannot change in a resumed run; valid: {changes}")
+        if OmegaConf.select(cfg, key, default=MISSING) is MISSING and "=" in word:
+            raise ConfigError(f"unknown key '{key}' in {folder.path}/config.yaml")
+    for word in words:
+        key, _, value = word.partition("=")
+        OmegaConf.update(cfg, key, OmegaConf.from_dotlist([f"value={value}"]).value)
+    settings_of(cfg)
+    return cfg, folder
