@@ -6,9 +6,9 @@
   robot-rl watch tcp://gpu-host:5601 --keys --run           and go on
   robot-rl watch tcp://gpu-host:5601 --keys --stop          actors end after the running step
 
-A command holds until the next one, for actors that come later too; a learner whose actors were
-stopped waits for others. It is no emergency stop: that one is at the robot. Keys: see
-robot-rl keys --help.
+A command holds until the next one, for actors that come later too. A learner alone whose actors
+were stopped waits for others; a train ends with them and can be resumed. It is no emergency stop:
+that one is at the robot. Keys: see robot-rl keys --help.
 """
 
 from __future__ import annotations

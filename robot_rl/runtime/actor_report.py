@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from robot_rl.report.metrics import MetricsWriter
-from robot_rl.report.records import ActorRecord, EpisodeRecord
+from robot_rl.report.records import ActorRecord
+from robot_rl.types import EpisodeSummary
 from robot_rl.wire.actor_link import ActorLink
 
 REPORT_S = 2.0
@@ -105,18 +106,16 @@ class ActorReport:
 
     def finished(self, record: Episode, step: int) -> None:
         """Leaves an EpisodeRecord."""
-        self.metrics.write(
-            EpisodeRecord(
-                step=step,
-                actor=self.actor,
-                episode=record.index,
-                steps=record.steps,
-                episode_return=record.episode_return,
-                success=record.success,
-                interventions=record.takeovers,
-                human_steps=record.human_steps,
-            )
+        summary = EpisodeSummary(
+            actor=self.actor,
+            episode=record.index,
+            steps=record.steps,
+            episode_return=record.episode_return,
+            success=record.success,
+            interventions=record.takeovers,
+            human_steps=record.human_steps,
         )
+        self.metrics.episode(summary, step)
 
     def _say(self, text: str, step: int) -> None:
         if text != self._said:

@@ -7,7 +7,7 @@ from robot_rl.specs import EnvSpec
 from robot_rl.wire import protocol as p
 
 MAGIC = "robot-rl"
-PROTOCOL = 1
+PROTOCOL = 2
 
 
 def hello(

@@ -1,6 +1,7 @@
 """A person's end: looks at a run and, with an operator's key, commands its actors.
 
-It talks to the address that actors use, in the caller's thread; every call has a time limit.
+It talks to the address that actors use, or to the learner's own, in the caller's thread; every call
+has a time limit.
 """
 
 from __future__ import annotations

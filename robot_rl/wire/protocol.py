@@ -226,7 +226,7 @@ class Stats(msgspec.Struct, frozen=True, tag="stats"):
     """What a crash of the whole host may cost, at most (plus one disk sync)."""
     updates: int
     learner_age_ms: int
-    """Since a learner was last heard; -1 before."""
+    """Since the learner's loop last beat; -1 before a learner was heard."""
     actors: list[ActorStats]
     denied: int = 0
     """Connections that were refused: no key, an unknown or revoked one, another server's."""

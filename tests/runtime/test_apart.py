@@ -118,6 +118,8 @@ def test_what_an_actor_saw_alone_is_sent_by_its_next_session(tmp_path: Path) -> 
     assert f"--id right: {run} acted as left" in told
     learner_run = tmp_path / "learner"
     learner = start(tmp_path, "learner", *AGENT, address, "steps=100000", f"run={learner_run}")
+    listening = learner_run / "logs/ingest.log"
+    assert wait_for(lambda: listening.exists() and "READY" in listening.read_text(), 60)
     resumed = start(tmp_path, "actor", f"resume={run}", "actor.wait=step")
     try:
         assert wait_for(lambda: logged(learner_run) >= seen, 60), "the spool was not sent"

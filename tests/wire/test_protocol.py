@@ -106,7 +106,7 @@ def test_handshake_of_the_same_spec_is_accepted() -> None:
     ("changes", "why"),
     [
         ({"magic": "agentlace"}, "magic 'agentlace'; valid: 'robot-rl'"),
-        ({"protocol": 9}, "speaks wire protocol 9, this side 1: install the same"),
+        ({"protocol": 9}, "speaks wire protocol 9, this side 2: install the same"),
         ({"schema": "0" * 64}, "does not match its SHA-256"),
         (as_spec(replace(SPEC, command_dim=1 << 40)), "command_dim"),
         (as_spec(replace(SPEC, command_dim=1 << 25)), "records of about .* at most"),
