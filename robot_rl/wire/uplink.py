@@ -92,10 +92,7 @@ class Uplink:
         progress = self.flight.progress_at if self.flight.waits else 0.0
         stalled = now - max(self._heard_at, progress) > STALL_S
         if stalled:
-            text = self._said or f"no answer from {self.address}"
-            self.mailbox.say(LinkStatus.DISCONNECTED, text)
-            self._dealer.close()
-            self._connect()
+            self._reconnect(self._said or f"no answer from {self.address}")
         if not self.welcomed:
             self._watch(now)
             self._greet(now)
@@ -125,6 +122,11 @@ class Uplink:
             self._said = text
             self.mailbox.say(LinkStatus.DISCONNECTED, text)
             print(f"WARN {self.actor}: {text}; trying on", file=sys.stderr, flush=True)
+
+    def _reconnect(self, text: str) -> None:
+        self.mailbox.say(LinkStatus.DISCONNECTED, text)
+        self._dealer.close()
+        self._connect()
 
     def _connect(self) -> None:
         self._dealer = Dealer(self.address, insecure=self.insecure, keys=self.keys)
@@ -179,8 +181,17 @@ class Uplink:
                 self._welcome(parsed.news, now)
             case p.Refusal(reason, retry):
                 self._refused(reason, retry)
+            case p.Hello():
+                self._let_go(now)
             case _:
                 self.garbage += 1
+
+    def _let_go(self, now: float) -> None:
+        """Our own Hello: where nobody listens, TCP may connect a port of this host to itself, and
+        the learner could not listen there as long as we hold it (RFC 9293, 3.5: simultaneous open).
+        """
+        self._reconnect(f"{self.address} is not there: the connection led back to this process")
+        self._hello_at = now
 
     def _refused(self, reason: str, retry: bool) -> None:
         if retry:

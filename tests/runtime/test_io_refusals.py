@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import socket
+import threading
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -181,8 +184,6 @@ def test_one_actor_too_many_is_refused_and_those_that_are_known_go_on(wire: Wire
 
 
 def test_port_in_use_ends_ingest_with_a_readable_line(wire: WireHarness) -> None:
-    import socket
-
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
         holder.listen()
@@ -200,3 +201,27 @@ def test_address_off_loopback_ends_both_with_a_readable_line(wire: WireHarness) 
     assert wire.start_io("a").wait(20) == 2
     for name in ("ingest", "io-a"):
         assert "ERROR address 'tcp://0.0.0.0:5999' is not on this host" in wire.output(name)
+
+
+def test_a_connection_that_leads_back_to_itself_is_let_go(wire: WireHarness) -> None:
+    """As TCP makes one where nobody listens; here a mirror, so that it comes each time."""
+    with socket.create_server(("127.0.0.1", 0)) as mirror:
+        wire.addresses = (f"tcp://127.0.0.1:{mirror.getsockname()[1]}", wire.addresses[1])
+        threading.Thread(target=reflect, args=(mirror,), daemon=True).start()
+        wire.start_io("a")
+        link = wire.link("a", 1)
+        wait_for("the reason", lambda: "led back to this process" in link.trouble())
+        mirror.shutdown(socket.SHUT_RDWR)
+    wire.start_ingest()
+    write_episode(link, wire.spec, np.random.default_rng(0), 30)
+    assert len(wire.wait_logged("a", 1, 31)) == 31
+
+
+def reflect(mirror: socket.socket) -> None:
+    """Sends back what comes, one connection after the other, until `mirror` is shut down."""
+    with suppress(OSError):
+        while True:
+            connection, _ = mirror.accept()
+            with connection, suppress(ConnectionError):
+                while data := connection.recv(65_536):
+                    connection.sendall(data)
