@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import argparse
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from robot_rl.commands.common import add_overrides, emit, numbers_of
 from robot_rl.commands.prepare import named_dataset
 from robot_rl.commands.resume import is_resumed, open_run
 from robot_rl.commands.session import Session
-from robot_rl.commands.train import default_name
+from robot_rl.commands.train import dated
 from robot_rl.errors import ConfigError
 
 
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    cfg, folder = open_run(options, default_name)
+    cfg, folder = open_run(options, named_by_agent)
     if numbers_of(cfg).demo_ratio > 0:
         if cfg.demos.path is None:
             raise ConfigError(
@@ -55,3 +55,8 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         emit(result)
     return 0 if result["finished"] else 130
+
+
+def named_by_agent(cfg: DictConfig) -> str:
+    """runs/learner-<agent>-s<seed>-<date>: the task is its actors'."""
+    return dated("learner", cfg)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from robot_rl.commands.announce import announce
 from robot_rl.commands.common import numbers_of, settings_of, what_is_learned
 from robot_rl.data.episodes import read_episodes
 from robot_rl.data.log_reader import LogReader
@@ -48,7 +49,10 @@ def run_learner(run_dir: Path, arguments: Sequence[str], stopping: Callable[[], 
         closing(LearnerLink(address)) as link,
     ):
         metrics.event("the learner prepares its updates (compiled: some 20 s the first time)")
-        tell = telling(run_dir, metrics) if "episodes" in arguments[2:] else None
+        tell = None
+        if "episodes" in arguments[2:]:
+            tell = telling(run_dir, metrics)
+            announce(folder, metrics, acts=False)
         agent = make_agent(cfg, spec, seed=settings.seed)
         mixture = make_mixture(settings, numbers, spec)
         learner = Learner(

@@ -12,13 +12,13 @@ from subprocess import DEVNULL
 from types import FrameType
 from typing import Any
 
+from robot_rl.commands.announce import announce
 from robot_rl.commands.common import key_setting, numbers_of, runtime_of, settings_of, wire_of
 from robot_rl.commands.video import video_of_run
 from robot_rl.errors import ConfigError, WireError
 from robot_rl.report.console import RunConsole
 from robot_rl.report.metrics import MetricsWriter, session_origin
 from robot_rl.report.metrics_reader import read_metrics
-from robot_rl.report.records import RunRecord
 from robot_rl.report.view import RunWatcher
 from robot_rl.runtime import ingest, io
 from robot_rl.runtime.rundir import RunDir
@@ -192,20 +192,8 @@ class Session:
     # -- what a person sees ------------------------------------------------------------------
 
     def _announce(self) -> None:
-        cfg = self.folder.config()
-        settings = settings_of(cfg)
         with MetricsWriter(self.folder.path, "train", origin_s=self._origin_s) as metrics:
-            metrics.write(
-                RunRecord(
-                    task=str(cfg.env.id) if "id" in cfg.env else str(cfg.choices.task),
-                    robot="" if "id" in cfg.env else str(cfg.choices.robot),
-                    agent=str(cfg.choices.agent),
-                    seed=settings.seed,
-                    steps=settings.steps if self.with_learner else 0,
-                    utd=numbers_of(cfg).utd,
-                    resumed=any((self.folder.path / "metrics").glob("*.jsonl")),
-                )
-            )
+            announce(self.folder, metrics, learns=self.with_learner, acts=self.with_actors)
         self._say(f"run: {self.folder.path}")
 
     def _console(self, stack: ExitStack) -> RunConsole | None:

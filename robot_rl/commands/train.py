@@ -52,7 +52,12 @@ def run(options: argparse.Namespace) -> int:
 def default_name(cfg: DictConfig) -> str:
     """runs/<task>-<agent>-s<seed>-<date>."""
     task = str(cfg.env.id).replace("/", "_") if "id" in cfg.env else cfg.choices.task
-    return f"runs/{task}-{cfg.choices.agent}-s{cfg.seed}-{time.strftime('%Y%m%d-%H%M%S')}"
+    return dated(task, cfg)
+
+
+def dated(name: str, cfg: DictConfig) -> str:
+    """A folder for one start of `name`."""
+    return f"runs/{name}-{cfg.choices.agent}-s{cfg.seed}-{time.strftime('%Y%m%d-%H%M%S')}"
 
 
 def sweep(options: argparse.Namespace) -> int:

@@ -20,7 +20,10 @@ Figures: TypeAlias = dict[str, float | None]
 
 
 class RunRecord(msgspec.Struct, frozen=True, tag_field="kind", tag="run", kw_only=True):
-    """The start of a session of the run; a resumed run has several."""
+    """The start of a session of the run; a resumed run has several.
+
+    A learner alone leaves a second one when its first actor has told it the task.
+    """
 
     t: float = 0.0
     step: int = 0
@@ -32,7 +35,6 @@ class RunRecord(msgspec.Struct, frozen=True, tag_field="kind", tag="run", kw_onl
     """Environment steps the run was asked for."""
     utd: float = 0.0
     """Update-to-data ratio that was asked for."""
-    resumed: bool = False
 
 
 class EpisodeRecord(msgspec.Struct, frozen=True, tag_field="kind", tag="episode", kw_only=True):

@@ -162,6 +162,7 @@ def test_a_learner_apart_is_evaluated_there_and_later(tmp_path: Path) -> None:
         for process in (learner, actor):
             process.kill()
     assert [record.step for record in read_metrics(run).evals] == [30, 60]
+    assert [record.task for record in read_metrics(run).runs] == ["", "reach"], "its actor's"
     evaluate = [sys.executable, "-m", "robot_rl.cli", "eval", str(run), "--episodes", "1"]
     done = subprocess.run(evaluate, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
@@ -188,7 +189,7 @@ def test_the_actor_goes_on_without_its_learner(tmp_path: Path) -> None:
         at_death = acted(actor_run)
         assert wait_for(lambda: acted(actor_run) > at_death + 30, 30), "the actor stopped"
         assert actor.poll() is None
-        assert "acts on with weights" in said(actor_run)[-1]
+        assert wait_for(lambda: "acts on with weights" in said(actor_run)[-1], 30)
         learner = start(tmp_path, "learner", f"resume={learner_run}")
         assert wait_for(lambda: logged(learner_run) > at_death + 30, 60), "nothing came after all"
         actor.send_signal(signal.SIGINT)
