@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import os
 from pathlib import Path
@@ -13,9 +12,7 @@ from omegaconf import DictConfig
 
 from robot_rl.config import GROUPS, config_file, convert, load_config, plain, section
 from robot_rl.errors import ConfigError
-from robot_rl.runtime.rundir import RunDir
 from robot_rl.runtime.settings import AgentNumbers, RunSettings, WireSettings
-from robot_rl.wire.addresses import runtime_directory
 from robot_rl.wire.key_files import Role
 from robot_rl.wire.keys import KeyFolder, key_folder
 
@@ -121,10 +118,3 @@ def what_is_learned(cfg: DictConfig) -> dict[str, str]:
 def emit(result: dict[str, Any] | list[dict[str, Any]]) -> None:
     """One JSON document on standard output."""
     print(json.dumps(result, indent=2, default=str, allow_nan=True))
-
-
-def runtime_of(folder: RunDir) -> Path:
-    """A short private directory of a run's own, in memory; the same for every process."""
-    path = folder.path.resolve()
-    name = f"{path.name[:24]}-{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
-    return runtime_directory(name)

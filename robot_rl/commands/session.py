@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Any
 
 from robot_rl.commands.announce import announce
-from robot_rl.commands.common import key_setting, numbers_of, runtime_of, settings_of, wire_of
+from robot_rl.commands.common import key_setting, numbers_of, settings_of, wire_of
 from robot_rl.commands.video import video_of_run
 from robot_rl.errors import ConfigError, WireError
 from robot_rl.report.console import RunConsole
@@ -83,7 +83,7 @@ class Session:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
         finally:
             self._end("actor", "io", "evaluator", "learner", "ingest")
-            clear_runtime_directory(runtime_of(self.folder))
+            clear_runtime_directory(self.folder.runtime())
         summary = self._summary()
         if not interrupted and self.with_learner:
             summary |= self._page()
@@ -94,7 +94,7 @@ class Session:
     def _addresses(self) -> tuple[Path, str]:
         """The runtime directory, and the address at which actors reach ingest."""
         wire = wire_of(self.folder.config())
-        runtime = runtime_of(self.folder)
+        runtime = self.folder.runtime()
         address = wire.address or f"ipc://{runtime}/actors"
         keys = key_setting(wire, learner=self.with_learner, actors=self.with_actors)
         keyed = bool(keys)

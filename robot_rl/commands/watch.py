@@ -20,7 +20,7 @@ from typing import Any
 
 import msgspec
 
-from robot_rl.commands.common import emit, runtime_of, wire_of
+from robot_rl.commands.common import emit, wire_of
 from robot_rl.errors import ConfigError, WireError
 from robot_rl.runtime.rundir import RunDir
 from robot_rl.wire.key_files import Role
@@ -72,10 +72,10 @@ def where(target: str, keys: str | None) -> tuple[str, str | None]:
         return target, keys
     folder = RunDir(Path(target))
     wire = wire_of(folder.config())
-    door = runtime_of(folder) / "learner"
+    door = folder.runtime() / "learner"
     if keys is None and door.exists():
         return f"ipc://{door}", None
-    return wire.address or f"ipc://{runtime_of(folder)}/actors", keys or wire.keys
+    return wire.address or f"ipc://{folder.runtime()}/actors", keys or wire.keys
 
 
 def keys_of(setting: str, name: str, kind: ControlKind | None) -> ClientKeys:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import fcntl
 import os
 import platform
+import re
+import secrets
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -18,11 +20,13 @@ import msgspec
 from omegaconf import DictConfig, OmegaConf
 
 from robot_rl.data.manifest import read_manifest
-from robot_rl.errors import InUseError, SpecError
+from robot_rl.errors import DataError, InUseError, SpecError
 from robot_rl.specs import EnvSpec
 from robot_rl.stored_config import read_config, save_config
+from robot_rl.wire.addresses import runtime_directory
 
 LOG_POLL_S = 0.02
+ID = re.compile(r"[A-Za-z0-9_-]{1,24}-[0-9a-f]{8}")
 PACKAGES = ("robot-rl", "torch", "mujoco", "gymnasium", "pyzmq", "numpy", "hydra-core")
 
 
@@ -67,6 +71,8 @@ class RunDir:
         """Makes the folder; refuses one that holds a run already. `spec` None: not known yet."""
         self.require_new()
         self.logs.mkdir(parents=True, exist_ok=True)
+        name = re.sub(r"[^A-Za-z0-9_-]", "_", self.path.resolve().name)[:24]
+        (self.path / "id").write_text(f"{name}-{secrets.token_hex(4)}\n")
         self.write_config(cfg)
         if spec is not None:
             (self.path / "spec.json").write_bytes(spec.to_json())
@@ -77,6 +83,23 @@ class RunDir:
         aside = self.path / ".config.yaml"
         save_config(cfg, aside)
         aside.rename(self.path / "config.yaml")
+
+    def runtime(self) -> Path:
+        """A short private directory of this run's own, in memory; the same for every process.
+
+        It bears the run's id, not its path: what a killed run left there is never another's that
+        was given the same folder, and stays its own when the folder is moved.
+        """
+        path = self.path / "id"
+        try:
+            name = path.read_text().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise DataError(
+                f"'{path}' cannot be read ({error}); valid: a folder of a run"
+            ) from error
+        if not ID.fullmatch(name):
+            raise DataError(f"'{path}' is damaged: {name[:80]!r}; valid: <name>-<8 hex digits>")
+        return runtime_directory(name)
 
     def config(self) -> DictConfig:
         """The run's composed config; ConfigError if this is no run."""

@@ -7,7 +7,6 @@ to send again, so nothing needs a second way to be repaired.
 
 from __future__ import annotations
 
-import sys
 import time
 from dataclasses import dataclass, field
 
@@ -15,10 +14,11 @@ from robot_rl.errors import HandshakeError, WireError
 from robot_rl.specs import EnvSpec
 from robot_rl.wire import handshake
 from robot_rl.wire import protocol as p
+from robot_rl.wire.connection import Connection
 from robot_rl.wire.flight import Flight
 from robot_rl.wire.keys import ClientKeys
 from robot_rl.wire.mailbox import LinkStatus, MailboxWriter
-from robot_rl.wire.sockets import Dealer, Received, Waiter
+from robot_rl.wire.sockets import Received
 from robot_rl.wire.spool import Spool
 from robot_rl.wire.spool_segment import Life
 from robot_rl.wire.weight_fetch import WeightFetch
@@ -26,10 +26,6 @@ from robot_rl.wire.weight_fetch import WeightFetch
 HELLO_S = 0.25
 """Between two tries of a handshake."""
 BEAT_S = 0.2
-STALL_S = 3.0
-"""Without an answer: a new connection and handshake."""
-SILENT_S = 0.8
-"""Without a connection: said why, as far as that is known."""
 
 
 @dataclass(slots=True)
@@ -50,20 +46,18 @@ class Uplink:
     handshakes: int = 0
     ring_depth: int = 0
     """Set by the loop before each `pump`; part of the heartbeat."""
-    _dealer: Dealer = field(init=False)
-    _waiter: Waiter = field(init=False)
+    _connection: Connection = field(init=False)
     _hello_at: float = 0.0
     _beat_at: float = 0.0
-    _heard_at: float = 0.0
     _weights: WeightFetch = field(init=False)
     _latest: tuple[Life, int] | None = None
-    _known: bool = False
-    """This ingest has welcomed this side before."""
-    _said: str = ""
 
     def __post_init__(self) -> None:
         self._weights = WeightFetch(self.mailbox)
-        self._connect()
+        self._connection = Connection(
+            self.address, self.actor, self.mailbox, self.insecure, self.keys
+        )
+        self._restart()
 
     @property
     def idle(self) -> bool:
@@ -76,7 +70,7 @@ class Uplink:
 
     def wait(self, timeout_ms: int) -> bool:
         """True when a message has come."""
-        return self._waiter.wait(timeout_ms)
+        return self._connection.wait(timeout_ms)
 
     def pump(self) -> bool:
         """Handles what came, sends what may go; never blocks. True if anything was done.
@@ -85,16 +79,13 @@ class Uplink:
         """
         now = time.monotonic()
         busy = False
-        while (message := self._dealer.receive()) is not None:
+        while (message := self._connection.receive(now)) is not None:
             busy = True
-            self._heard_at = now
             self._handle(message, now)
-        progress = self.flight.progress_at if self.flight.waits else 0.0
-        stalled = now - max(self._heard_at, progress) > STALL_S
-        if stalled:
-            self._reconnect(self._said or f"no answer from {self.address}")
+        if self._connection.stalled(now, self.flight.progress_at if self.flight.waits else 0.0):
+            self._restart()
         if not self.welcomed:
-            self._watch(now)
+            self._connection.watch(now)
             self._greet(now)
             return busy
         if now - self._beat_at > BEAT_S:
@@ -102,37 +93,7 @@ class Uplink:
         return self._send() or busy
 
     def close(self) -> None:
-        self._dealer.close()
-
-    def _watch(self, now: float) -> None:
-        """Says why there is no connection; HandshakeError when the other side will never have us.
-
-        Another server's key is final only at the start, where somebody looks: later the learner may
-        be on its way back.
-        """
-        trouble = self._dealer.look()
-        if trouble.final or (trouble.stranger and not self._known):
-            self.mailbox.say(LinkStatus.REFUSED, trouble.text)
-            raise HandshakeError(trouble.text)
-        if trouble.open or now - self._heard_at < SILENT_S:
-            return
-        silent = "takes the connection and says nothing" if trouble.connected else "is not there"
-        text = trouble.text or f"{self.address} {silent}"
-        if text != self._said:
-            self._said = text
-            self.mailbox.say(LinkStatus.DISCONNECTED, text)
-            print(f"WARN {self.actor}: {text}; trying on", file=sys.stderr, flush=True)
-
-    def _reconnect(self, text: str) -> None:
-        self.mailbox.say(LinkStatus.DISCONNECTED, text)
-        self._dealer.close()
-        self._connect()
-
-    def _connect(self) -> None:
-        self._dealer = Dealer(self.address, insecure=self.insecure, keys=self.keys)
-        self._waiter = Waiter([self._dealer])
-        self._heard_at = time.monotonic()
-        self._restart()
+        self._connection.close()
 
     def _restart(self) -> None:
         """Forgets what is in flight; the next handshake says where to go on."""
@@ -159,7 +120,7 @@ class Uplink:
         greeting = handshake.hello(
             life.actor, life.epoch, self.spool.identity, first, life.spec, schema
         )
-        if self._dealer.send(p.encode(greeting)):
+        if self._connection.dealer.send(p.encode(greeting)):
             self._hello_at = now
             self.handshakes += 1
 
@@ -175,7 +136,7 @@ class Uplink:
             case p.News():
                 self._news(parsed, now)
             case p.Part():
-                taken = self._weights.take(self._dealer, parsed, message.body, now)
+                taken = self._weights.take(self._connection.dealer, parsed, message.body, now)
                 self.garbage += not taken
             case p.Welcome():
                 self._welcome(parsed.news, now)
@@ -190,7 +151,10 @@ class Uplink:
         """Our own Hello: where nobody listens, TCP may connect a port of this host to itself, and
         the learner could not listen there as long as we hold it (RFC 9293, 3.5: simultaneous open).
         """
-        self._reconnect(f"{self.address} is not there: the connection led back to this process")
+        self._connection.renew(
+            f"{self.address} is not there: the connection led back to this process"
+        )
+        self._restart()
         self._hello_at = now
 
     def _refused(self, reason: str, retry: bool) -> None:
@@ -206,17 +170,16 @@ class Uplink:
     def _welcome(self, news: p.News, now: float) -> None:
         if self.welcomed or self.life is None or news.epoch != self.life.epoch:
             return  # the answer to a Hello that was sent twice
-        self.welcomed = self._known = True
+        self.welcomed = True
         self.flight.begin(news.next_sequence, now)
-        self._said = ""
         self.spool.acknowledge(news.epoch, news.next_sequence)
         while (chunk := self.spool.peek()) is not None:
             if chunk.life.epoch != news.epoch or chunk.next_sequence > news.next_sequence:
                 break
             self.spool.advance(chunk)
-        self.mailbox.say(LinkStatus.CONNECTED)
+        self._connection.welcomed()
         self._news(news, now)
-        self._weights.follow(self._dealer, now)
+        self._weights.follow(self._connection.dealer, now)
 
     def _send(self) -> bool:
         """Chunks, as far as the window allows; a chunk of another life is greeted first."""
@@ -230,7 +193,7 @@ class Uplink:
             if self.life is None or chunk.life.epoch != self.life.epoch:
                 self._next_life(chunk.life)
                 break
-            if not self._dealer.send(p.DATA_HEAD, chunk.header, chunk.payload):
+            if not self._connection.dealer.send(p.DATA_HEAD, chunk.header, chunk.payload):
                 break
             self.flight.add(chunk, time.monotonic())
             self.spool.advance(chunk)
@@ -257,7 +220,7 @@ class Uplink:
             credits=news.credits,
         )
         self._obey(news.control)
-        self._weights.repair(self._dealer, news.weights_version, now)
+        self._weights.repair(self._connection.dealer, news.weights_version, now)
 
     def _obey(self, control: p.Control) -> None:
         """A person's pause holds until a person's next command: an ingest that has restarted knows
@@ -283,4 +246,4 @@ class Uplink:
         depth, size, sent = self.ring_depth, self.spool.size, self.flight.sent
         paused = self._paused
         beat = p.Beat(self.actor, self.life.epoch, depth, size, age, used, sent, paused, rests)
-        self._dealer.send(p.encode(beat))
+        self._connection.dealer.send(p.encode(beat))

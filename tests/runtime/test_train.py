@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import signal
@@ -114,8 +113,9 @@ def test_updates_never_exceed_the_ratio(finished: tuple[Path, dict[str, object]]
 def test_no_process_is_left(finished: tuple[Path, dict[str, object]]) -> None:
     run_dir, _ = finished
     assert wait_for(lambda: not family(run_dir), 5), family(run_dir)
-    name = hashlib.sha256(str(run_dir.resolve()).encode()).hexdigest()[:8]
-    assert not list(Path("/dev/shm").glob(f"robot-rl-*/*-{name}"))
+    assert list(Path("/dev/shm").glob(f"robot-rl-{os.getuid()}"))
+    name = (run_dir / "id").read_text().strip()
+    assert not list(Path("/dev/shm").glob(f"robot-rl-*/{name}"))
 
 
 def test_evaluation_is_deterministic(finished: tuple[Path, dict[str, object]]) -> None:
