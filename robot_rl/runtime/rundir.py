@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import platform
 import re
@@ -87,19 +88,20 @@ class RunDir:
     def runtime(self) -> Path:
         """A short private directory of this run's own, in memory; the same for every process.
 
-        It bears the run's id, not its path: what a killed run left there is never another's that
-        was given the same folder, and stays its own when the folder is moved.
+        It hangs on the run's id and on the folder itself, not on its path: what a killed run left
+        there stays its own when the folder is moved, and is never another's, be it one that was
+        made at the same path later or a copy.
         """
         path = self.path / "id"
         try:
-            name = path.read_text().strip()
+            text, facts = path.read_text().strip(), self.path.stat()
         except (OSError, UnicodeDecodeError) as error:
-            raise DataError(
-                f"'{path}' cannot be read ({error}); valid: a folder of a run"
-            ) from error
-        if not ID.fullmatch(name):
-            raise DataError(f"'{path}' is damaged: {name[:80]!r}; valid: <name>-<8 hex digits>")
-        return runtime_directory(name)
+            raise DataError(f"'{path}': {error}; valid: a folder of a run") from error
+        if not ID.fullmatch(text):
+            raise DataError(f"'{path}' is damaged: {text[:80]!r}; valid: <name>-<8 hex digits>")
+        whole = f"{text} {facts.st_dev} {facts.st_ino}"
+        digest = hashlib.sha256(whole.encode()).hexdigest()[:8]
+        return runtime_directory(f"{text[:-9]}-{digest}")
 
     def config(self) -> DictConfig:
         """The run's composed config; ConfigError if this is no run."""

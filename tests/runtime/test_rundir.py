@@ -40,6 +40,16 @@ def test_a_run_that_was_moved_finds_what_it_left_in_memory(tmp_path: Path) -> No
     assert clear_runtime_directory(runtime)
 
 
+def test_a_copy_is_a_run_of_its_own(tmp_path: Path) -> None:
+    """Several can go on from one run, at the same time."""
+    first = made(tmp_path / "a")
+    shutil.copytree(first.path, tmp_path / "b")
+    second = RunDir(tmp_path / "b")
+    assert second.runtime() != first.runtime()
+    assert clear_runtime_directory(first.runtime())
+    assert clear_runtime_directory(second.runtime())
+
+
 def test_a_folder_with_a_run_is_not_made_anew(tmp_path: Path) -> None:
     folder = made(tmp_path / "a")
     known = (folder.path / "id").read_bytes()

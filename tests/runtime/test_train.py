@@ -15,6 +15,7 @@ import pytest
 
 from robot_rl.data.log_reader import LogReader
 from robot_rl.report.metrics_reader import read_metrics
+from robot_rl.runtime.rundir import RunDir
 from robot_rl.wire.record import Kind
 
 TINY = [
@@ -113,9 +114,9 @@ def test_updates_never_exceed_the_ratio(finished: tuple[Path, dict[str, object]]
 def test_no_process_is_left(finished: tuple[Path, dict[str, object]]) -> None:
     run_dir, _ = finished
     assert wait_for(lambda: not family(run_dir), 5), family(run_dir)
-    assert list(Path("/dev/shm").glob(f"robot-rl-{os.getuid()}"))
-    name = (run_dir / "id").read_text().strip()
-    assert not list(Path("/dev/shm").glob(f"robot-rl-*/{name}"))
+    runtime = RunDir(run_dir).runtime()
+    assert not list(runtime.iterdir()), "what was in memory is gone"
+    runtime.rmdir()
 
 
 def test_evaluation_is_deterministic(finished: tuple[Path, dict[str, object]]) -> None:
