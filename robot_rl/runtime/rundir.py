@@ -72,8 +72,7 @@ class RunDir:
         """Makes the folder; refuses one that holds a run already. `spec` None: not known yet."""
         self.require_new()
         self.logs.mkdir(parents=True, exist_ok=True)
-        name = re.sub(r"[^A-Za-z0-9_-]", "_", self.path.resolve().name)[:24]
-        (self.path / "id").write_text(f"{name}-{secrets.token_hex(4)}\n")
+        self._draw_id()
         self.write_config(cfg)
         if spec is not None:
             (self.path / "spec.json").write_bytes(spec.to_json())
@@ -131,6 +130,10 @@ class RunDir:
             time.sleep(LOG_POLL_S)
         return True
 
+    def _draw_id(self) -> None:
+        name = re.sub(r"[^A-Za-z0-9_-]", "_", self.path.resolve().name)[:24]
+        (self.path / "id").write_text(f"{name}-{secrets.token_hex(4)}\n")
+
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Holds the run; InUseError names the holder. A folder in which nothing came to be goes."""
@@ -146,6 +149,8 @@ class RunDir:
             file.truncate(0)
             file.write(str(os.getpid()))
             file.flush()
+            if (self.path / "config.yaml").exists() and not (self.path / "id").exists():
+                self._draw_id()  # of a run made before runs had one
             try:
                 yield
             finally:

@@ -64,6 +64,15 @@ def test_a_damaged_id_is_an_error_that_names_the_file(tmp_path: Path, text: byte
     (folder.path / "id").write_bytes(text)
     with pytest.raises(DataError, match="/a/id"):
         folder.runtime()
+
+
+def test_who_holds_a_run_without_an_id_gives_it_one(tmp_path: Path) -> None:
+    """As runs were before they had one."""
+    folder = made(tmp_path / "a")
     (folder.path / "id").unlink()
     with pytest.raises(DataError, match="valid: a folder of a run"):
         folder.runtime()
+    with folder.lock():
+        runtime = folder.runtime()
+    assert folder.runtime() == runtime
+    assert clear_runtime_directory(runtime)
