@@ -60,10 +60,11 @@ class Session:
         signal.signal(signal.SIGTERM, _interrupt)
         self._origin_s = session_origin(self.folder.path)
         self._announce()
+        runtime = self.folder.runtime()
         try:
             with ExitStack() as stack:
                 console = self._console(stack)
-                runtime, address = self._addresses()
+                address = self._address(runtime)
                 if self.with_learner:
                     learner = self._start_learner(runtime, address)
                 actors = self._start_actors(runtime, address) if self.with_actors else []
@@ -83,7 +84,7 @@ class Session:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
         finally:
             self._end("actor", "io", "evaluator", "learner", "ingest")
-            clear_runtime_directory(self.folder.runtime())
+            clear_runtime_directory(runtime)
         summary = self._summary()
         if not interrupted and self.with_learner:
             summary |= self._page()
@@ -91,17 +92,16 @@ class Session:
 
     # -- processes ---------------------------------------------------------------------------
 
-    def _addresses(self) -> tuple[Path, str]:
-        """The runtime directory, and the address at which actors reach ingest."""
+    def _address(self, runtime: Path) -> str:
+        """Where actors reach ingest."""
         wire = wire_of(self.folder.config())
-        runtime = self.folder.runtime()
         address = wire.address or f"ipc://{runtime}/actors"
         keys = key_setting(wire, learner=self.with_learner, actors=self.with_actors)
         keyed = bool(keys)
         where = parse_address(address, insecure=wire.insecure, keyed=keyed)
         if warning := insecure_warning(where, keyed=keyed):
             self._say(warning)
-        return runtime, address
+        return address
 
     def _start_learner(self, runtime: Path, address: str) -> Child:
         """Ingest first, then learner and evaluator; gives the learner."""
