@@ -14,20 +14,17 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 from contextlib import suppress
 from pathlib import Path
 
 from robot_rl.commands.common import add_overrides, emit
 from robot_rl.commands.prepare import specification
-from robot_rl.commands.resume import ACTING, is_resumed, open_run
+from robot_rl.commands.resume import ACTING, dated, is_resumed, open_run
 from robot_rl.commands.session import Session
 from robot_rl.errors import ConfigError, InUseError
 from robot_rl.factory import check_same_spec
 from robot_rl.runtime.rundir import RunDir
 from robot_rl.wire.spool_segment import holds_records
-
-STAMP = "%Y%m%d-%H%M%S"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     name = options.id or "actor"
-    cfg, folder = open_run(options, lambda _: f"runs/{name}-{time.strftime(STAMP)}", ACTING)
+    cfg, folder = open_run(options, lambda _: dated(name), ACTING)
     if is_resumed(options):
         name = known_name(folder, options.id)
     if cfg.wire.address is None:

@@ -16,9 +16,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from robot_rl.commands.common import add_overrides, emit, numbers_of
 from robot_rl.commands.prepare import named_dataset
-from robot_rl.commands.resume import is_resumed, open_run
+from robot_rl.commands.resume import dated, is_resumed, open_run
 from robot_rl.commands.session import Session
-from robot_rl.commands.train import dated
 from robot_rl.errors import ConfigError
 
 
@@ -59,4 +58,4 @@ def run(options: argparse.Namespace) -> int:
 
 def named_by_agent(cfg: DictConfig) -> str:
     """runs/learner-<agent>-s<seed>-<date>: the task is its actors'."""
-    return dated("learner", cfg)
+    return dated(f"learner-{cfg.choices.agent}-s{cfg.seed}")

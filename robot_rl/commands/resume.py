@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,11 @@ ACTING = Changes(("console", "actors"), ("actor", "wire"))
 
 def is_resumed(options: argparse.Namespace) -> bool:
     return any(word.startswith("resume=") for word in options.overrides)
+
+
+def dated(name: str) -> str:
+    """A folder for one start of `name`: runs/<name>-<date>."""
+    return f"runs/{name}-{time.strftime('%Y%m%d-%H%M%S')}"
 
 
 def open_run(

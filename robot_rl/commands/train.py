@@ -16,7 +16,6 @@ import argparse
 import json
 import subprocess
 import sys
-import time
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -24,7 +23,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from robot_rl.commands.common import add_overrides, compose, config_folders, emit
 from robot_rl.commands.prepare import prepare
-from robot_rl.commands.resume import open_run
+from robot_rl.commands.resume import dated, open_run
 from robot_rl.commands.session import Session
 
 
@@ -52,12 +51,7 @@ def run(options: argparse.Namespace) -> int:
 def default_name(cfg: DictConfig) -> str:
     """runs/<task>-<agent>-s<seed>-<date>."""
     task = str(cfg.env.id).replace("/", "_") if "id" in cfg.env else cfg.choices.task
-    return dated(task, cfg)
-
-
-def dated(name: str, cfg: DictConfig) -> str:
-    """A folder for one start of `name`."""
-    return f"runs/{name}-{cfg.choices.agent}-s{cfg.seed}-{time.strftime('%Y%m%d-%H%M%S')}"
+    return dated(f"{task}-{cfg.choices.agent}-s{cfg.seed}")
 
 
 def sweep(options: argparse.Namespace) -> int:

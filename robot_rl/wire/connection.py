@@ -55,7 +55,7 @@ class Connection:
         self._known, self._said = True, ""
         self.mailbox.say(LinkStatus.CONNECTED)
 
-    def stalled(self, now: float, progress_at: float) -> bool:
+    def renewed_after_stall(self, now: float, progress_at: float) -> bool:
         """True, with a new connection, when neither words nor progress have come for STALL_S."""
         if now - max(self._heard_at, progress_at) <= STALL_S:
             return False

@@ -82,7 +82,8 @@ class Uplink:
         while (message := self._connection.receive(now)) is not None:
             busy = True
             self._handle(message, now)
-        if self._connection.stalled(now, self.flight.progress_at if self.flight.waits else 0.0):
+        progress = self.flight.progress_at if self.flight.waits else 0.0
+        if self._connection.renewed_after_stall(now, progress):
             self._restart()
         if not self.welcomed:
             self._connection.watch(now)
