@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from drivers.limits import Limits
-from drivers.safety import (
+from robot_rl.drivers.limits import Limits
+from robot_rl.drivers.safety import (
     Quaternion,
     Vector3,
     check_command,
@@ -16,11 +16,11 @@ from drivers.safety import (
     clamp_position,
     joint_headroom,
 )
-from drivers.setpoint import SetpointLimiter
-from drivers.watch import StateWatch
+from robot_rl.drivers.setpoint import SetpointLimiter
+from robot_rl.drivers.watch import StateWatch
 from robot_rl.errors import PoisonedDataError, RobotFault, SafetyError
 from robot_rl.interfaces import Capability, Clock, Robot
-from robot_rl.types import Array, Command, LimitStage, RobotState
+from robot_rl.types import Array, CartesianCommand, Command, LimitStage, RobotState
 
 PERIOD_NS = 20_000_000
 """50 Hz; the 1 kHz loop belongs to MuJoCo or the vendor."""
@@ -32,7 +32,7 @@ class SafeRobot:
     robot = SafeRobot(SimRobot(world), limits)
     robot.connect()
     robot.move_to(pose, width)
-    robot.command(Command(...))             # the goal
+    robot.command(CartesianCommand(...))             # the goal
     robot.clock.sleep_until(...)            # ticks run: goal -> limiter -> setpoint -> inner robot
 
     Order of a command: fault, finite and shape, staleness, workspace and orientation. Order of a
@@ -134,7 +134,7 @@ class SafeRobot:
         """Sets the goal. RobotFault while a fault is latched, PoisonedDataError on NaN."""
         self._require_ready()
         try:
-            check_command(command, self.n_arms)
+            command = check_command(command, self.n_arms)
         except PoisonedDataError:
             self._asked = LimitStage.FINITE
             raise
@@ -156,7 +156,9 @@ class SafeRobot:
         if self._rearm_on_reset and self._connected:
             self._fault = ""
         self._require_ready()
-        check_command(Command(pose, self._gripper if gripper is None else gripper, 0), self.n_arms)
+        check_command(
+            CartesianCommand(pose, self._gripper if gripper is None else gripper, 0), self.n_arms
+        )
         goals = [self._clamped(row) for row in pose.tolist()]
         if any(stage is not LimitStage.NONE for _, _, stage in goals):
             raise SafetyError(
@@ -228,7 +230,7 @@ class SafeRobot:
                 strict=True,
             )
         ]
-        self._inner.command(Command(np.array(poses), self._gripper, state.stamp_ns))
+        self._inner.command(CartesianCommand(np.array(poses), self._gripper, state.stamp_ns))
 
     def _clamped(self, pose: Sequence[float]) -> tuple[Vector3, Quaternion, LimitStage]:
         """A goal (7,) held inside the workspace, and whether that changed it."""

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from math import atan2, cos, hypot, isfinite, sin, sqrt
 
-from drivers.limits import Limits
+from robot_rl.drivers.limits import Limits
 from robot_rl.errors import PoisonedDataError, SafetyError, SpecError
-from robot_rl.types import Array, Command, LimitStage
+from robot_rl.types import Array, CartesianCommand, Command, LimitStage
 
 Vector3 = tuple[float, float, float]
 Quaternion = tuple[float, float, float, float]
@@ -31,13 +31,16 @@ def check_poses(pose: Array, arms: int, where: str) -> None:
             raise SpecError(f"{where}: quaternion {row[3:]}; valid: unit length (w, x, y, z)")
 
 
-def check_command(command: Command, arms: int) -> None:
+def check_command(command: Command, arms: int) -> CartesianCommand:
     """Stage 1 for a whole command: shapes, unit quaternions, no NaN or infinity."""
+    if not isinstance(command, CartesianCommand):
+        raise SpecError("a joint command; valid here: CartesianCommand")
     check_poses(command.pose, arms, "command")
     if command.gripper.shape != (arms,):
         raise SpecError(f"command: gripper of shape {command.gripper.shape}; valid: ({arms},)")
     if not isfinite(sum(command.gripper.tolist())):
         raise PoisonedDataError(f"command: gripper {command.gripper.tolist()}; valid: finite")
+    return command
 
 
 def check_force_bound(gains: Mapping[str, float], limits: Limits) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from math import cos, hypot, pi
 
-from drivers.limits import Limits
-from drivers.safety import (
+from robot_rl.drivers.limits import Limits
+from robot_rl.drivers.safety import (
     ZERO,
     Quaternion,
     Vector3,

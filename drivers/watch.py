@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from math import exp, hypot, inf
 
-from drivers.limits import Limits
-from drivers.safety import joint_fault
+from robot_rl.drivers.limits import Limits
+from robot_rl.drivers.safety import joint_fault
 from robot_rl.types import RobotState
 
 

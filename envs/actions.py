@@ -19,7 +19,7 @@ import numpy as np
 
 from robot_rl.errors import ConfigError, PoisonedDataError, SpecError, suggest
 from robot_rl.geometry import pose_add, pose_difference
-from robot_rl.types import Array, Command, RobotState
+from robot_rl.types import Array, CartesianCommand, RobotState
 
 AXES = ("x", "y", "z", "roll", "pitch", "yaw", "gripper")
 """Translation along, then rotation about, the axes of the action frame; then the gripper."""
@@ -132,7 +132,7 @@ class ActionSpace:
         arm = [float(self._scale[i]) for i in self._moved] + [grip] * self._grips
         return tuple(arm * self.n_arms)
 
-    def project(self, action: Array, previous: Target, state: RobotState) -> Command:
+    def project(self, action: Array, previous: Target, state: RobotState) -> CartesianCommand:
         """The command an action asks for. Values beyond ±1 count as ±1.
 
         Raises SpecError on a wrong shape, PoisonedDataError on NaN or infinity.
@@ -142,7 +142,7 @@ class ActionSpace:
         delta[:, self._moved] = rows[:, : len(self._moved)]
         goal = pose_add(previous.pose, delta * self._scale, self.config.frame)
         gripper = self._widths(rows[:, -1], previous) if self._grips else previous.gripper
-        return Command(self._on_leash(goal, state.pose), gripper, state.stamp_ns)
+        return CartesianCommand(self._on_leash(goal, state.pose), gripper, state.stamp_ns)
 
     def executed(self, previous: Target, state: RobotState, proposed: Array) -> Array:
         """The action (dim,) float32 that explains the setpoint in `state`, clipped to [-1, 1].
@@ -159,7 +159,7 @@ class ActionSpace:
         towards = pose_add(previous.pose, delta * self._scale, self.config.frame)
         return self._inverse(previous, Target(towards, goal.gripper), np.zeros(self.n_arms))
 
-    def vector(self, command: Command) -> Array:
+    def vector(self, command: CartesianCommand) -> Array:
         """A command as (command_dim,) float32: per arm pose, then width."""
         joined = np.concatenate([command.pose, command.gripper[:, None]], axis=1)
         return joined.astype(np.float32).ravel()

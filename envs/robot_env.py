@@ -9,14 +9,14 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from envs.actions import ActionConfig, ActionSpace, Target
-from envs.null_world import NullWorld
-from envs.proprioception import CLIP, DEFAULT, Proprioception
+from robot_rl.envs.actions import ActionConfig, ActionSpace, Target
+from robot_rl.envs.null_world import NullWorld
+from robot_rl.envs.proprioception import CLIP, DEFAULT, Proprioception
 from robot_rl.errors import ConfigError, PoisonedDataError, suggest
 from robot_rl.interfaces import Bundle, Camera, Robot, Task, World
 from robot_rl.specs import ArraySpec, EnvSpec
 from robot_rl.timing import NS, Rate
-from robot_rl.types import Array, Command, Outcome, RobotState
+from robot_rl.types import Array, CartesianCommand, Outcome, RobotState
 
 OBSERVATIONS = ("state", "images")
 
@@ -102,7 +102,7 @@ class RobotEnv(gymnasium.Env[Any, Array]):
         self._steps = 0
         state = self._state = self.robot.read()
         outcome = self.task.evaluate(self.world, state)
-        idle = Command(state.setpoint, state.gripper_setpoint, state.stamp_ns)
+        idle = CartesianCommand(state.setpoint, state.gripper_setpoint, state.stamp_ns)
         info = self._info(state, state, idle, np.zeros(self.actions.dim, np.float32), outcome)
         return self._observe(state), info
 
@@ -195,7 +195,7 @@ class RobotEnv(gymnasium.Env[Any, Array]):
         self,
         before: RobotState,
         state: RobotState,
-        command: Command,
+        command: CartesianCommand,
         executed: Array,
         outcome: Outcome,
     ) -> dict[str, Any]:

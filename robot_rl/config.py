@@ -39,7 +39,7 @@ def load_config(
     search = [f"file://{Path(folder).resolve()}" for folder in folders]
     extra = [f"hydra.searchpath=[{','.join(search)}]"] if search else []
     GlobalHydra.instance().clear()
-    with initialize_config_module(version_base="1.3", config_module="configs"):
+    with initialize_config_module(version_base="1.3", config_module="robot_rl.configs"):
         groups, values = _split(overrides)
         base = _compose(name, [*extra, *groups])
         for override in values:

@@ -1,7 +1,8 @@
 """Every Protocol of the project, each with the loop it is used in.
 
-The whole line: `Robot/Camera.read → Observation → Policy.act → Chunk → arbitrate(TeleopDevice) →
-Action → ActionSpace.project → SafeRobot.command → Robot`.
+The whole line: `Robot/Camera.read → Step → Policy.act → PlanFollower → arbitrate(Operator) →
+RobotEnvironment.step → Judge → sinks`; inside the environment `ActionSpace.project → Command →
+SafeRobot.command → Robot`.
 """
 
 from __future__ import annotations
@@ -13,16 +14,22 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
+from robot_rl.sampling import Block
+from robot_rl.specs import EnvSpec
 from robot_rl.types import (
     Array,
     Batch,
-    Chunk,
+    CartesianCommand,
     Command,
+    Context,
     Frame,
     Observation,
+    OperatorSample,
     Outcome,
+    Plan,
     RobotState,
     Scene,
+    Step,
     TeleopSample,
     Transition,
 )
@@ -74,7 +81,7 @@ class Robot(Protocol):
     robot.move_to(home)
     while running:
         state = robot.read()
-        robot.command(Command(pose, gripper, state.stamp_ns))
+        robot.command(CartesianCommand(pose, gripper, state.stamp_ns))
         robot.clock.sleep_until(next_ns)
     robot.stop()
     robot.close()
@@ -117,6 +124,15 @@ class Robot(Protocol):
 
     def stop(self) -> None:
         """Holds the present pose and drops every goal."""
+        ...
+
+    def trip(self, reason: str) -> None:
+        """Latches a fault for a reason from outside. Any thread: sets a flag that the next control
+        tick, `command` and `move_to` obey."""
+        ...
+
+    def rearm(self) -> None:
+        """Clears a latched fault, by a person's decision only; holds where the arm is."""
         ...
 
     def close(self) -> None:
@@ -184,6 +200,125 @@ class Bundle:
     world: World | None = None
 
 
+class ActionSpace(Protocol):
+    """The agent's action (dim,) in [-1, 1] and the robot's command are two things.
+
+    command = space.project(action, state)
+    robot.command(command)                  # a period later:
+    executed = space.executed(before, state, action)
+    """
+
+    @property
+    def dim(self) -> int: ...
+
+    @property
+    def names(self) -> Sequence[str]:
+        """(dim,) of each dimension, with its arm."""
+        ...
+
+    @property
+    def scale(self) -> tuple[float, ...]:
+        """Physical value of an action of 1, per dimension."""
+        ...
+
+    @property
+    def command_layout(self) -> tuple[tuple[str, int], ...]:
+        """Names and widths of the parts of a stored command vector."""
+        ...
+
+    def project(self, action: Array, state: RobotState) -> Command:
+        """The command an action asks for, from the setpoint in `state` on."""
+        ...
+
+    def executed(self, before: RobotState, after: RobotState, action: Array) -> Array:
+        """The action (dim,) that explains the setpoint in `after`; `action` breaks ties."""
+        ...
+
+    def encode(self, state: RobotState, goal: Command) -> Array:
+        """The action (dim,) that moves from the setpoint in `state` towards a goal."""
+        ...
+
+    def hold(self, state: RobotState) -> Array:
+        """The action (dim,) that keeps the setpoint in `state`, grippers included."""
+        ...
+
+    def vector(self, command: Command) -> Array:
+        """A command as (command_dim,) float32, see `command_layout`."""
+        ...
+
+
+@runtime_checkable
+class RobotEnvironment(Protocol):
+    """A task on a robot (or a foreign environment) at a fixed rate.
+
+    step = env.reset(seed)
+    while not (step.terminated or step.truncated):
+        step = env.step(action)             # action (dim,) in [-1, 1]
+    env.rest()
+    """
+
+    @property
+    def spec(self) -> EnvSpec: ...
+
+    @property
+    def max_steps(self) -> int:
+        """Steps of the longest episode."""
+        ...
+
+    def reset(self, seed: int) -> Step:
+        """Everything random comes from `seed`. RobotFault while a fault is latched."""
+        ...
+
+    def step(self, action: Array) -> Step:
+        """One period. A fault truncates; NaN is refused before anything moves."""
+        ...
+
+    def hold(self) -> Array:
+        """The action (dim,) that keeps the present setpoint; zeros where there is no robot."""
+        ...
+
+    def encode(self, goal: Command) -> Array:
+        """The action (dim,) that moves towards a goal; ConfigError where there is no robot."""
+        ...
+
+    def rest(self) -> None:
+        """Brakes the robot and drops its goal, until the next reset."""
+        ...
+
+    def trip(self, reason: str) -> None:
+        """Any thread: stops the robot at its next tick and latches a fault."""
+        ...
+
+    def rearm(self) -> None:
+        """Clears a latched fault, by a person's decision only."""
+        ...
+
+    def render(self) -> Array | None:
+        """(height, width, 3) uint8, or None where nothing is drawn."""
+        ...
+
+    def close(self) -> None:
+        """Frees the robot; may be called twice."""
+        ...
+
+
+class Operator(Protocol):
+    """A person's device, or a program in a person's place. One thread reads the device itself;
+    `read` and `stopped` only look.
+
+    sample = operator.read(context)         # None: nothing to say, hands off
+    if operator.stopped(): environment.trip(...)
+    """
+
+    def read(self, context: Context) -> OperatorSample | None: ...
+
+    def stopped(self) -> bool:
+        """Whether the stop button is, or was since the last `read`, pressed."""
+        ...
+
+    def close(self) -> None: ...
+
+
 class TeleopDevice(Protocol):
     """`sample = device.read()`: a stamped sample, or None with hands off. Never blocks."""
 
@@ -237,7 +372,7 @@ class Task(Protocol):
 
     def evaluate(self, world: World, state: RobotState) -> Outcome: ...
 
-    def expert(self, world: World, state: RobotState) -> Command:
+    def expert(self, world: World, state: RobotState) -> CartesianCommand:
         """The scripted expert's goal for this state; stateless apart from what `reset` cleared."""
         ...
 
@@ -269,7 +404,21 @@ class Policy(Protocol):
 
     def act(
         self, obs: Observation, step: int, stamp_ns: int, *, deterministic: bool = False
-    ) -> Chunk: ...
+    ) -> Plan: ...
+
+
+class Schedule(Protocol):
+    """Which update block comes next, as a function of log and seed only; availability decides only
+    whether it waits.
+
+    while (block := schedule.next(done)) is not None:
+        wait until the log holds block.lower steps
+        update on positions below block.upper
+    """
+
+    def next(self, done: int) -> Block | None:
+        """The block after `done` blocks; None at the end."""
+        ...
 
 
 class Agent(Protocol):

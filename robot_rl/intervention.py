@@ -11,7 +11,7 @@ from robot_rl.types import Action, Array, Source, TeleopSample
 
 
 @dataclass(frozen=True, slots=True)
-class Hands:
+class InterventionState:
     """What arbitration remembers between steps."""
 
     on: bool = False
@@ -22,10 +22,10 @@ class Hands:
 def arbitrate(
     proposal: Array,
     sample: TeleopSample | None,
-    hands: Hands,
+    intervention: InterventionState,
     *,
     proposal_source: Source = Source.POLICY,
-) -> tuple[Action, Hands]:
+) -> tuple[Action, InterventionState]:
     """The action that goes to the environment, and the memory for the next step.
 
     proposal (dim,) in [-1, 1]; `sample` None means hands off. Both proposal and human action are
@@ -35,12 +35,14 @@ def arbitrate(
         raise PoisonedDataError(f"the policy proposed {proposal}; valid: finite, in [-1, 1]")
     clipped = np.clip(proposal, -1.0, 1.0).astype(np.float32)
     if sample is None:
-        return Action(clipped, proposal_source, clipped, None, 0), replace(hands, on=False)
+        return Action(clipped, proposal_source, clipped, None, 0), replace(intervention, on=False)
     if sample.action.shape != clipped.shape or not np.isfinite(sample.action).all():
         raise PoisonedDataError(
             f"the teleoperation device gave {sample.action}; "
             f"valid: {clipped.shape[0]} finite values"
         )
     human = np.clip(sample.action, -1.0, 1.0).astype(np.float32)
-    takeovers = hands.takeovers + (not hands.on)
-    return Action(human, Source.HUMAN, clipped, human, takeovers), Hands(True, takeovers)
+    takeovers = intervention.takeovers + (not intervention.on)
+    return Action(human, Source.HUMAN, clipped, human, takeovers), InterventionState(
+        True, takeovers
+    )

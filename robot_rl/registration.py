@@ -15,7 +15,7 @@ NAMESPACE = "robot_rl"
 
 def register_envs() -> None:
     """Registers every shipped task once."""
-    for entry in resources.files("configs").joinpath("task").iterdir():
+    for entry in resources.files("robot_rl.configs").joinpath("task").iterdir():
         if not entry.name.endswith(".yaml"):
             continue
         task = entry.name.removesuffix(".yaml")

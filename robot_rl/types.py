@@ -11,8 +11,8 @@ Conventions, used everywhere:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import IntEnum
+from dataclasses import dataclass, field
+from enum import Flag, IntEnum, auto
 from typing import Any, TypeAlias
 
 from numpy.typing import NDArray
@@ -29,6 +29,31 @@ class Source(IntEnum):
     HUMAN = 1
     DEMO = 2
     RANDOM = 3
+    REWIND = 4
+    """The arm was driven back along its own path."""
+    SCRIPT = 5
+    """A scripted motion: a reset, or an expert that no person is."""
+
+
+class Purpose(IntEnum):
+    """What an episode is for; its START and STEP records carry it."""
+
+    TRAINING = 0
+    EVALUATION = 1
+    """Frozen weights, the policy's mode: logged, never drawn by a pool nor counted as a step."""
+
+
+class Event(Flag):
+    """What an operator's buttons say; several may come at once."""
+
+    NONE = 0
+    STOP = auto()
+    SUCCESS = auto()
+    FAILURE = auto()
+    REWIND = auto()
+    DISCARD = auto()
+    REARM = auto()
+    PAUSE = auto()
 
 
 class LimitStage(IntEnum):
@@ -80,7 +105,7 @@ class RobotState:
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class CartesianCommand:
     """A physical request to a robot: where its end effectors shall go. Not an agent's action."""
 
     pose: Array
@@ -89,6 +114,25 @@ class Command:
     """Goal gripper widths (a,), m."""
     stamp_ns: int
     """Time of the observation it answers, ns in the robot's clock."""
+    velocity: Array | None = None
+    """Feed-forward twists (a, 6) with which the goal moves, base frame axes; None: it rests."""
+
+
+@dataclass(frozen=True, slots=True)
+class JointCommand:
+    """The same in joint space."""
+
+    q: Array
+    """Goal joint positions (a, j), rad."""
+    gripper: Array
+    """Goal gripper widths (a,), m."""
+    stamp_ns: int
+    """Time of the observation it answers, ns in the robot's clock."""
+    velocity: Array | None = None
+    """Feed-forward joint velocities (a, j), rad/s; None: the goal rests."""
+
+
+Command: TypeAlias = CartesianCommand | JointCommand
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,17 +176,86 @@ class Action:
 
 
 @dataclass(frozen=True, slots=True)
-class Chunk:
-    """A policy's proposal: H actions from `start_step` on (H = 1 for a one-step policy)."""
+class Plan:
+    """What a policy proposes for the next H steps (H = 1 for a one-step policy)."""
 
     actions: Array
     """(H, dim) float32 in [-1, 1]."""
     valid: Array
     """(H,) bool."""
     start_step: int
-    observation_stamp_ns: int
+    """Step of the episode (from 0) that `actions[0]` is meant for."""
+    stamp_ns: int
+    """Stamp of the observation it answers, ns in the robot's clock."""
     version: int = 0
     """Version of the weights that made it."""
+    value: float = float("nan")
+    """The policy's own estimate of the return from there on; NaN where it makes none."""
+    seed: int = 0
+    """Seed of the noise it was drawn with; 0 where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What an environment says of one moment: after a reset, or at the end of a period.
+
+    After a reset executed and commanded explain no action: the action that keeps the setpoint, and
+    the setpoint; reward is 0 and the flags are False.
+    """
+
+    obs: Observation
+    stamps: Mapping[str, int]
+    """Capture time of each array of `obs`, ns in the robot's clock."""
+    state: RobotState | None
+    """The robot's reading; None for an environment without a robot."""
+    executed: Array
+    """(dim,) float32: the action that explains the setpoint emitted by the period's end."""
+    commanded: Array
+    """(command_dim,) float32: the physical command that was asked for."""
+    stage: LimitStage
+    """First stage of the safety layer that limited it."""
+    reward: float
+    success: int
+    """1 success, 0 none, -1 not judged."""
+    terminated: bool
+    truncated: bool
+    fault: str
+    """Why the robot holds; empty while it follows commands."""
+    stamp_ns: int
+    """End of the period, ns in the robot's clock."""
+    action_stamp_ns: int
+    """Stamp of the observation that the action answered."""
+    boot_id: int
+    """Names the clock of all stamps."""
+    late_ns: int = 0
+    """How late the period ended, in the robot's clock."""
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    """Extra figures of the task."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What an operator may know when it is read: a leader arm follows, an expert judges."""
+
+    step: Step
+    """The newest moment."""
+    proposal: Array | None
+    """(dim,) what the policy would do now; None where nothing proposes."""
+    hold: Array
+    """(dim,) the action that keeps the present setpoint, gripper included."""
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorSample:
+    """The newest reading of an operator's device."""
+
+    motion: Array | Command | None
+    """An action (dim,) float32 in [-1, 1], a goal that the environment encodes, or None: hands
+    off. NaN in an action's dimension: that dimension keeps the present setpoint."""
+    stamp_ns: int
+    """When the device reported it, monotonic ns of the process that reads."""
+    events: Event = Event.NONE
+    """Since the last reading."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +294,16 @@ class Transition:
     action_stamp_ns: int
     """Stamp of the observation the action answered, in the robot's clock."""
     boot_id: int
+    stamps: Mapping[str, int] = field(default_factory=dict)
+    """Capture time of each camera's image in `next_obs`, ns in the robot's clock."""
+    purpose: Purpose = Purpose.TRAINING
+    plan: int = 0
+    """Number of the plan the proposal came from, from 1 within a life of the actor; 0: none."""
+    plan_step: int = 0
+    """Step of the episode (from 0) at which that plan starts."""
+    noise_seed: int = 0
+    value: float = float("nan")
+    """The policy's estimate, see `Plan`."""
 
 
 @dataclass(frozen=True, slots=True)

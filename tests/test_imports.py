@@ -10,19 +10,20 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 TORCH = {"torch", "torchvision"}
 JOINERS = {"robot_rl.cli", "robot_rl.factory", "robot_rl.commands"}
-LEARNING = {"robot_rl.agents", "robot_rl.networks", "robot_rl.runtime"}
+LEARNING = {"robot_rl.agents", "robot_rl.networks", "robot_rl.runtime", "robot_rl.ingest"}
+ENVS, DRIVERS = "robot_rl.envs", "robot_rl.drivers"
 
 RULES: dict[str, set[str]] = {
-    "drivers": {"envs", "robot_rl.data"} | LEARNING | TORCH,
-    "envs": {"drivers", "robot_rl.wire", "robot_rl.data"} | LEARNING | TORCH,
-    "robot_rl/agents": {"envs", "drivers", "robot_rl.wire", "robot_rl.runtime"},
-    "robot_rl/networks": {"envs", "drivers", "robot_rl.wire", "robot_rl.runtime"},
-    "robot_rl/wire": {"envs", "drivers", "robot_rl.data"} | LEARNING | TORCH,
-    "robot_rl/data": {"envs", "drivers"} | LEARNING | TORCH,
-    "robot_rl/runtime": {"envs", "drivers"} | TORCH,
-    "robot_rl/report": {"envs", "drivers"} | LEARNING | TORCH,
-    "robot_rl/testing": {"envs", "drivers"},
-    "robot_rl": {"envs", "drivers", "lerobot", "jax", "rospy", "pickle", "dill", "cloudpickle"},
+    "drivers": {ENVS, "robot_rl.data"} | LEARNING | TORCH,
+    "envs": {DRIVERS, "robot_rl.wire", "robot_rl.data"} | LEARNING | TORCH,
+    "robot_rl/agents": {ENVS, DRIVERS, "robot_rl.wire", "robot_rl.runtime"},
+    "robot_rl/networks": {ENVS, DRIVERS, "robot_rl.wire", "robot_rl.runtime"},
+    "robot_rl/wire": {ENVS, DRIVERS, "robot_rl.data"} | LEARNING | TORCH,
+    "robot_rl/data": {ENVS, DRIVERS} | LEARNING | TORCH,
+    "robot_rl/runtime": {ENVS, DRIVERS} | TORCH,
+    "robot_rl/report": {ENVS, DRIVERS} | LEARNING | TORCH,
+    "robot_rl/testing": {ENVS, DRIVERS},
+    "robot_rl": {ENVS, DRIVERS, "lerobot", "jax", "rospy", "pickle", "dill", "cloudpickle"},
 }
 
 
@@ -79,7 +80,9 @@ def test_nothing_imports_the_joiners() -> None:
 
 def test_the_check_sees_a_violation(tmp_path: Path) -> None:
     file = tmp_path / "bad.py"
-    file.write_text("def f():\n    from drivers.mujoco import world\n    import torch.nn\n")
+    file.write_text(
+        "def f():\n    from robot_rl.drivers.mujoco import world\n    import torch.nn\n"
+    )
     found = imported(file)
-    assert any(within(name, "drivers") for name in found)
+    assert any(within(name, DRIVERS) for name in found)
     assert any(within(name, "torch") for name in found)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
-from drivers.mujoco.clock import SimClock
-from drivers.mujoco.model import mujoco
+from robot_rl.drivers.mujoco.clock import SimClock
+from robot_rl.drivers.mujoco.model import mujoco
 from robot_rl.errors import ConfigError
 from robot_rl.types import Array, Frame
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from drivers.limits import TABLES, limits_within
-from drivers.mujoco.model import Gains
-from drivers.mujoco.robot import SimRobot
-from drivers.mujoco.world import SimWorld
-from drivers.safe_robot import SafeRobot
+from robot_rl.drivers.limits import TABLES, limits_within
+from robot_rl.drivers.mujoco.model import Gains
+from robot_rl.drivers.mujoco.robot import SimRobot
+from robot_rl.drivers.mujoco.world import SimWorld
+from robot_rl.drivers.safe_robot import SafeRobot
 from robot_rl.errors import ConfigError, suggest
 from robot_rl.interfaces import Bundle
 from robot_rl.timing import NS

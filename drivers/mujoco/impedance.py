@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from drivers.mujoco.model import Gains
+from robot_rl.drivers.mujoco.model import Gains
 from robot_rl.geometry import quat_conjugate, quat_multiply, quat_rotate
 from robot_rl.types import Array
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from drivers.mujoco.model import mujoco
+from robot_rl.drivers.mujoco.model import mujoco
 from robot_rl.geometry import quat_conjugate, quat_multiply, rotvec_from_quat
 from robot_rl.types import Array
 

@@ -10,7 +10,7 @@ from ctypes.util import find_library
 from dataclasses import asdict, dataclass
 from importlib import resources
 
-from drivers.limits import FR3, RobotTable
+from robot_rl.drivers.limits import FR3, RobotTable
 from robot_rl.errors import ConfigError, SpecError
 from robot_rl.types import Scene
 
@@ -71,7 +71,7 @@ def compile_model(scene: Scene, gains: Gains, table: RobotTable = FR3) -> mujoco
     Raises SpecError with MuJoCo's or the parser's message when the scene's MJCF is not valid.
     """
     root = ElementTree.fromstring(
-        resources.files("drivers.mujoco").joinpath("fr3.xml").read_text("utf-8")
+        resources.files("robot_rl.drivers.mujoco").joinpath("fr3.xml").read_text("utf-8")
     )
     _set_gains(root, gains)
     for name, low, high in zip(ARM_JOINTS, table.joint_low, table.joint_high, strict=True):

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from drivers.mujoco.clock import SimClock
-from drivers.mujoco.kinematics import InverseKinematics
-from drivers.mujoco.model import ARM_JOINTS, FINGERS, mujoco
-from drivers.mujoco.world import SimWorld
-from drivers.safety import check_command, check_poses
+from robot_rl.drivers.mujoco.clock import SimClock
+from robot_rl.drivers.mujoco.kinematics import InverseKinematics
+from robot_rl.drivers.mujoco.model import ARM_JOINTS, FINGERS, mujoco
+from robot_rl.drivers.mujoco.world import SimWorld
+from robot_rl.drivers.safety import check_command, check_poses
 from robot_rl.errors import RobotFault
 from robot_rl.geometry import pose_add, pose_difference
 from robot_rl.interfaces import Capability
@@ -34,6 +34,7 @@ class SimRobot:
         self._world = world
         self._teleport = teleport_resets
         self._connected = False
+        self._fault = ""
 
     @property
     def n_arms(self) -> int:
@@ -111,12 +112,13 @@ class SimRobot:
             gripper_width=np.array([self._widths[0] + self._widths[1]]),
             setpoint=setpoint,
             gripper_setpoint=self._width_target.copy(),
+            fault=self._fault,
         )
 
     def command(self, command: Command) -> None:
         """Moves the impedance target at once; SafeRobot is what limits it."""
         self._require_connection()
-        check_command(command, 1)
+        command = check_command(command, 1)
         self._set_target(command.pose[0], float(command.gripper[0]))
 
     def move_to(self, pose: Array, gripper: Array | None = None) -> None:
@@ -133,6 +135,14 @@ class SimRobot:
         """The target becomes the measured pose: the springs relax and the arm comes to rest."""
         state = self.read()
         self._set_target(state.pose[0], float(state.gripper_setpoint[0]))
+
+    def trip(self, reason: str) -> None:
+        """Holds, and reports the reason as its fault until `rearm`."""
+        self.stop()
+        self._fault = reason
+
+    def rearm(self) -> None:
+        self._fault = ""
 
     def close(self) -> None:
         if self._connected:

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from drivers.limits import FR3, RobotTable
-from drivers.mujoco.camera import SimCamera, SimRenderer
-from drivers.mujoco.clock import SimClock
-from drivers.mujoco.model import ARM_JOINTS, FINGERS, Gains, compile_model, mujoco
+from robot_rl.drivers.limits import FR3, RobotTable
+from robot_rl.drivers.mujoco.camera import SimCamera, SimRenderer
+from robot_rl.drivers.mujoco.clock import SimClock
+from robot_rl.drivers.mujoco.model import ARM_JOINTS, FINGERS, Gains, compile_model, mujoco
 from robot_rl.errors import PoisonedDataError, RobotFault, SpecError, suggest
 from robot_rl.interfaces import Camera
 from robot_rl.types import Array, Scene

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from envs.task_tools import (
+from robot_rl.envs.task_tools import (
     Range,
     check_ranges,
     check_steps,
@@ -19,7 +19,7 @@ from envs.task_tools import (
 from robot_rl.errors import ConfigError
 from robot_rl.geometry import quat_from_yaw, quat_rotate
 from robot_rl.interfaces import World
-from robot_rl.types import Array, Command, Outcome, RobotState, Scene
+from robot_rl.types import Array, CartesianCommand, Outcome, RobotState, Scene
 
 SCALE = 0.1
 """m for a feature of 1."""
@@ -114,7 +114,7 @@ class DrawerOpen:
         success = opening >= self._opening
         return Outcome(float(success), success, success, {"opening": opening})
 
-    def expert(self, world: World, state: RobotState) -> Command:
+    def expert(self, world: World, state: RobotState) -> CartesianCommand:
         """Hover over the handle and align, descend, close, pull."""
         handle = world.object_pose("handle")
         tcp, width = state.pose[0, :3], float(state.gripper_width[0])
@@ -128,4 +128,4 @@ class DrawerOpen:
                 goal += quat_rotate(handle[3:], np.array([-0.1, 0.0, 0.0]))
         elif aside > 0.01 or turned > 0.1:
             goal[2] = handle[2] + max(CLEAR, min(float(tcp[2] - handle[2]), CLEAR + aside))
-        return Command(pose_down(goal, yaw)[None], np.array([grip]), state.stamp_ns)
+        return CartesianCommand(pose_down(goal, yaw)[None], np.array([grip]), state.stamp_ns)

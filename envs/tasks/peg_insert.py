@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from envs.task_tools import (
+from robot_rl.envs.task_tools import (
     Range,
     check_ranges,
     check_steps,
@@ -19,7 +19,7 @@ from envs.task_tools import (
 from robot_rl.errors import ConfigError
 from robot_rl.geometry import matrix_from_quat, quat_from_yaw
 from robot_rl.interfaces import World
-from robot_rl.types import Array, Command, Outcome, RobotState, Scene
+from robot_rl.types import Array, CartesianCommand, Outcome, RobotState, Scene
 
 COARSE, FINE = 0.1, 0.005
 """m for a feature of 1, and for one of tanh(1): the play is a fifth of the latter."""
@@ -126,7 +126,7 @@ class PegInsert:
         success = depth >= self._depth and offset <= self._clearance + 1e-4
         return Outcome(float(success), success, success, {"depth": depth, "offset": offset})
 
-    def expert(self, world: World, state: RobotState) -> Command:
+    def expert(self, world: World, state: RobotState) -> CartesianCommand:
         """Hover over the hole and align, descend, search in a spiral while blocked at the rim."""
         hole, yaw = self._observed(world)
         hand = state.pose[0]
@@ -148,7 +148,7 @@ class PegInsert:
             goal[:2] += self._spiral(state.stamp_ns, search)
             goal[2] = tip[2] - PRESS
         goal[2] += LENGTH
-        return Command(pose_down(goal, yaw)[None], np.array([2 * HALF]), state.stamp_ns)
+        return CartesianCommand(pose_down(goal, yaw)[None], np.array([2 * HALF]), state.stamp_ns)
 
     def _observed(self, world: World) -> tuple[Array, float]:
         """Centre of the hole's rim (3,) m and heading rad, as the agent is told."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from envs.task_tools import (
+from robot_rl.envs.task_tools import (
     Range,
     check_ranges,
     check_steps,
@@ -20,7 +20,7 @@ from envs.task_tools import (
 from robot_rl.errors import ConfigError
 from robot_rl.geometry import quat_from_yaw
 from robot_rl.interfaces import World
-from robot_rl.types import Array, Command, Outcome, RobotState, Scene
+from robot_rl.types import Array, CartesianCommand, Outcome, RobotState, Scene
 
 SCALE = 0.1
 """m for a feature of 1."""
@@ -89,7 +89,7 @@ class PickCube:
         success = held and height >= self._lift
         return Outcome(float(success), success, success, {"height": height})
 
-    def expert(self, world: World, state: RobotState) -> Command:
+    def expert(self, world: World, state: RobotState) -> CartesianCommand:
         """Hover over the cube and align, descend, close, lift."""
         cube = world.object_pose("cube")
         tcp, width = state.pose[0, :3], float(state.gripper_width[0])
@@ -106,4 +106,4 @@ class PickCube:
                 goal[:2] = tcp[:2]
         elif aside > 0.01 or turned > 0.15:
             goal[2] = max(cube[2] + 0.05, min(float(tcp[2]), cube[2] + aside))
-        return Command(pose_down(goal, yaw)[None], np.array([grip]), state.stamp_ns)
+        return CartesianCommand(pose_down(goal, yaw)[None], np.array([grip]), state.stamp_ns)

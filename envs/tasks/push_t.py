@@ -7,13 +7,21 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from envs.task_tools import Range, check_ranges, check_steps, heading, in_tcp, pose_down, uniform
-from envs.tasks.push_t_planner import PushPlanner
-from envs.tasks.push_t_shape import BAR, STEM, coverage, displacement, nearest, to_block
+from robot_rl.envs.task_tools import (
+    Range,
+    check_ranges,
+    check_steps,
+    heading,
+    in_tcp,
+    pose_down,
+    uniform,
+)
+from robot_rl.envs.tasks.push_t_planner import PushPlanner
+from robot_rl.envs.tasks.push_t_shape import BAR, STEM, coverage, displacement, nearest, to_block
 from robot_rl.errors import ConfigError, suggest
 from robot_rl.geometry import quat_from_yaw
 from robot_rl.interfaces import World
-from robot_rl.types import Array, Command, Outcome, RobotState, Scene
+from robot_rl.types import Array, CartesianCommand, Outcome, RobotState, Scene
 
 SCALE = 0.1
 """m for a feature of 1."""
@@ -139,12 +147,12 @@ class PushT:
         figures = {"coverage": covered, "displacement": error}
         return Outcome(rewards[self._reward], success, success, figures)
 
-    def expert(self, world: World, state: RobotState) -> Command:
+    def expert(self, world: World, state: RobotState) -> CartesianCommand:
         """The planner's next position of the rod; the hand upright at its height."""
         block = planar(world.object_pose("block"))
         rod = self._planner.goal(block, state.pose[0, :2])
         goal = pose_down(np.array([*rod, ROD_HEIGHT + ROD_LENGTH]), 0.0)
-        return Command(goal[None], state.gripper_setpoint, state.stamp_ns)
+        return CartesianCommand(goal[None], state.gripper_setpoint, state.stamp_ns)
 
 
 def planar(pose: Array) -> Array:

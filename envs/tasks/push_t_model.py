@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from envs.tasks.push_t_shape import UNIT, displacement, nearest, to_block, turned
+from robot_rl.envs.tasks.push_t_shape import UNIT, displacement, nearest, to_block, turned
 from robot_rl.types import Array
 
 CHARACTERISTIC = 1.6 * UNIT

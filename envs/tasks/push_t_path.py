@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from envs.tasks.push_t_shape import CONVEX, NORMALS, OUTLINE, nearest, to_block, to_world
+from robot_rl.envs.tasks.push_t_shape import CONVEX, NORMALS, OUTLINE, nearest, to_block, to_world
 from robot_rl.types import Array
 
 SAMPLES = np.linspace(0.0, 1.0, 25)

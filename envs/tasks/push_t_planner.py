@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 
-from envs.tasks.push_t_model import Pushes, push
-from envs.tasks.push_t_path import BLOCKED, Detour
-from envs.tasks.push_t_shape import (
+from robot_rl.envs.tasks.push_t_model import Pushes, push
+from robot_rl.envs.tasks.push_t_path import BLOCKED, Detour
+from robot_rl.envs.tasks.push_t_shape import (
     EDGES,
     LENGTHS,
     NORMALS,

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from envs.task_tools import Range, check_ranges, check_steps, in_tcp, pose_down, uniform
+from robot_rl.envs.task_tools import Range, check_ranges, check_steps, in_tcp, pose_down, uniform
 from robot_rl.errors import ConfigError
 from robot_rl.interfaces import World
-from robot_rl.types import Array, Command, Outcome, RobotState, Scene
+from robot_rl.types import Array, CartesianCommand, Outcome, RobotState, Scene
 
 SCALE = 0.1
 """m for a feature of 1."""
@@ -69,6 +69,6 @@ class Reach:
         success = distance < self._tolerance
         return Outcome(float(success), success, success, {"distance": distance})
 
-    def expert(self, world: World, state: RobotState) -> Command:
+    def expert(self, world: World, state: RobotState) -> CartesianCommand:
         goal = pose_down(world.object_pose("target")[:3], 0.0)
-        return Command(goal[None], state.gripper_setpoint, state.stamp_ns)
+        return CartesianCommand(goal[None], state.gripper_setpoint, state.stamp_ns)

@@ -7,7 +7,7 @@ import time
 
 import numpy as np
 
-from robot_rl.agents.sac import SAC
+from robot_rl.agents.sac.agent import SAC
 from robot_rl.bench.peer.answering import answer
 from robot_rl.specs import EnvSpec
 from robot_rl.testing.wire_harness import small_spec

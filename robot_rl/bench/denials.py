@@ -71,7 +71,7 @@ def named_after(case: Case, address: str) -> tuple[float, float]:
             trouble = dealer.look()
             if not here and (trouble.final or trouble.stranger):
                 here = time.perf_counter() - start
-            if not there and router.complaints():
+            if not there and router.warnings():
                 there = time.perf_counter() - start
             time.sleep(0.0005)
     finally:

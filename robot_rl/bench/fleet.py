@@ -1,6 +1,6 @@
 """Sixteen actors at 30 Hz: what encryption and durability cost, and where the ceilings are.
 
-Each actor is a real one without its policy: a ring, a spool on disk, an uplink; all of them in this
+Each actor is a real one without its policy: a ring, a spool on disk, a session; all in this
 process, ingest in another. The paced runs ask whether 16 x 30 records a second are held with both
 on, and for what share of a core; the ceilings let every actor write as fast as its ring has room.
 
@@ -24,7 +24,6 @@ import numpy as np
 
 from robot_rl.errors import WireError
 from robot_rl.memory import keep_heap
-from robot_rl.runtime.endpoints import IOConfig
 from robot_rl.runtime.io import IOProcess
 from robot_rl.specs import ArraySpec, EnvSpec
 from robot_rl.testing.wire_harness import (
@@ -38,6 +37,7 @@ from robot_rl.types import Transition
 from robot_rl.wire.actor_link import ActorLink
 from robot_rl.wire.key_files import Role
 from robot_rl.wire.keys import KeyFolder
+from robot_rl.wire.process import IOConfig
 
 ACTORS = 16
 HZ = 30.0
@@ -155,7 +155,7 @@ class Fleet:
         def done() -> bool:
             for sender in self.senders:
                 sender.io.turn()
-            return all(s.io.uplink.idle and s.link.room == _slots(s.link) for s in self.senders)
+            return all(s.io.session.idle and s.link.room == _slots(s.link) for s in self.senders)
 
         wait_for("the rest to be acknowledged", done, 60)
 
@@ -202,7 +202,7 @@ def fleet(
             def connected() -> bool:
                 for sender in it.senders:
                     sender.io.turn()
-                return all(s.io.uplink.welcomed and s.io.uplink.idle for s in it.senders)
+                return all(s.io.session.welcomed and s.io.session.idle for s in it.senders)
 
             wait_for("every sender's connection", connected)
             yield it

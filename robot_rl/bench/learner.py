@@ -13,7 +13,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from robot_rl.agents.sac import SAC
+from robot_rl.agents.sac.agent import SAC
 from robot_rl.bench.busy import random_batch
 from robot_rl.bench.turns import medians
 from robot_rl.testing.wire_harness import small_spec

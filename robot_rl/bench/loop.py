@@ -21,8 +21,8 @@ import msgspec
 from robot_rl.bench.companion import Companion
 from robot_rl.bench.probe import ACTOR, ProbeConfig
 from robot_rl.errors import ConfigError
-from robot_rl.runtime.endpoints import module_command
 from robot_rl.testing.wire_harness import WireHarness
+from robot_rl.wire.process import module_command
 
 PERCENTILES = ("p50_us", "p99_us", "p999_us", "worst_us")
 STARTUP_S = 1.0

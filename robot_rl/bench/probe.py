@@ -17,7 +17,6 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from robot_rl.runtime.endpoints import bind_to_parent, run_main
 from robot_rl.runtime.priority import ask_for_priority
 from robot_rl.testing.wire_harness import (
     random_observation,
@@ -28,6 +27,7 @@ from robot_rl.testing.wire_harness import (
 from robot_rl.timing import MonotonicClock, Rate
 from robot_rl.wire.actor_link import ActorLink
 from robot_rl.wire.mailbox import LinkStatus
+from robot_rl.wire.process import bind_to_parent, run_main
 
 ACTOR = "probe"
 LATE_US = 5000.0

@@ -37,10 +37,10 @@ from robot_rl.wire.key_files import Role
 from robot_rl.wire.keys import KeyFolder
 from robot_rl.wire.mailbox import LinkStatus, MailboxWriter
 from robot_rl.wire.record import record_dtype
+from robot_rl.wire.session import IngestSession
 from robot_rl.wire.spool import Spool
 from robot_rl.wire.spool_segment import Life
 from robot_rl.wire.sync import SpoolSync
-from robot_rl.wire.uplink import Uplink
 
 BACKLOG = 64 << 20
 """Bytes spooled ahead of the acknowledgements, at most."""
@@ -60,28 +60,28 @@ def wire_rate(load: Load, folder: Path, keys: KeyFolder | None = None) -> dict[s
         spool = Spool(folder / "spool", 8 << 30)
         mailbox = MailboxWriter(wire.runtime, "bench")
         own = keys.client(Role.ACTOR) if keys else None
-        uplink = Uplink(wire.addresses[0], "bench", spool, mailbox, keys=own)
+        session = IngestSession(wire.addresses[0], "bench", spool, mailbox, keys=own)
         syncer = SpoolSync(spool, 0.05)
         life = Life("bench", 1, dtype.itemsize, load.spec.to_json())
         spool.begin(life)
-        uplink.attach(life, 0)
-        wait_for("the handshake", lambda: uplink.pump() or uplink.welcomed)
+        session.attach(life, 0)
+        wait_for("the handshake", lambda: session.pump() or session.welcomed)
         start, cpu = time.perf_counter(), time.process_time()
         sent = 0
-        while sent < load.records or not uplink.idle:
+        while sent < load.records or not session.idle:
             for _ in range(16):
-                if sent >= load.records or uplink.flight.size > BACKLOG:
+                if sent >= load.records or session.flight.size > BACKLOG:
                     break
                 records["sequence"] = np.arange(sent, sent + load.chunk)
                 payload = records.tobytes()
                 spool.append(_header(payload, sent, load.chunk, dtype.itemsize), payload)
                 sent += load.chunk
             syncer.tick(time.monotonic())
-            if not uplink.pump():
-                uplink.wait(1)
+            if not session.pump():
+                session.wait(1)
         seconds = time.perf_counter() - start
         busy = time.process_time() - cpu
-        uplink.close()
+        session.close()
         syncer.close()
         spool.close(acknowledged=True)
         logged = len(wire.logged("bench", 1)) if dtype.itemsize < 4096 else sent

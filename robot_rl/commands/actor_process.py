@@ -9,7 +9,7 @@ from pathlib import Path
 from robot_rl.commands.common import settings_of
 from robot_rl.errors import HandshakeError
 from robot_rl.factory import make_env, make_policy, make_teleop
-from robot_rl.report.metrics import BackgroundMetricsWriter
+from robot_rl.metrics.writer import BackgroundMetricsWriter
 from robot_rl.runtime.actor import Actor
 from robot_rl.runtime.priority import ask_for_priority
 from robot_rl.runtime.rundir import RunDir

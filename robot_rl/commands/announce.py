@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from robot_rl.commands.common import numbers_of, settings_of
-from robot_rl.report.metrics import MetricsWriter
-from robot_rl.report.records import RunRecord
+from robot_rl.metrics.records import RunRecord
+from robot_rl.metrics.writer import MetricsWriter
 from robot_rl.runtime.rundir import RunDir
 
 

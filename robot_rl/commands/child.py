@@ -13,8 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from robot_rl.errors import ConfigError, RobotRLError, suggest
-from robot_rl.runtime.endpoints import stop_on_signals
 from robot_rl.wire.parent import die_with_parent
+from robot_rl.wire.process import stop_on_signals
 
 ROLES = {
     "actor": ("robot_rl.commands.actor_process", "run_actor"),

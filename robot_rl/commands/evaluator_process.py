@@ -7,8 +7,8 @@ from pathlib import Path
 
 from robot_rl.commands.common import settings_of
 from robot_rl.factory import check_same_spec, make_env, make_policy
-from robot_rl.report.metrics import MetricsWriter
-from robot_rl.report.metrics_reader import read_metrics
+from robot_rl.metrics.reader import read_metrics
+from robot_rl.metrics.writer import MetricsWriter
 from robot_rl.runtime.evaluator import follow
 from robot_rl.runtime.rundir import RunDir
 

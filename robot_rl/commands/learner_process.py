@@ -18,8 +18,8 @@ from robot_rl.data.replay import Replay
 from robot_rl.errors import CheckpointError
 from robot_rl.factory import agent_name, check_same_spec, make_agent
 from robot_rl.interfaces import Agent
-from robot_rl.report.metrics import MetricsWriter
-from robot_rl.report.metrics_reader import read_metrics
+from robot_rl.metrics.reader import read_metrics
+from robot_rl.metrics.writer import MetricsWriter
 from robot_rl.runtime.checkpoint import config_changes, newest_checkpoint
 from robot_rl.runtime.feed import Feeder
 from robot_rl.runtime.learner import Learner

@@ -16,11 +16,12 @@ from robot_rl.commands.announce import announce
 from robot_rl.commands.common import key_setting, numbers_of, settings_of, wire_of
 from robot_rl.commands.video import video_of_run
 from robot_rl.errors import ConfigError, WireError
-from robot_rl.report.console import RunConsole
-from robot_rl.report.metrics import MetricsWriter, session_origin
-from robot_rl.report.metrics_reader import read_metrics
-from robot_rl.report.view import RunWatcher
-from robot_rl.runtime import ingest, io
+from robot_rl.ingest import process as ingest
+from robot_rl.metrics.console import RunConsole
+from robot_rl.metrics.reader import read_metrics
+from robot_rl.metrics.view import RunWatcher
+from robot_rl.metrics.writer import MetricsWriter, session_origin
+from robot_rl.runtime import io
 from robot_rl.runtime.rundir import RunDir
 from robot_rl.runtime.supervisor import Child, Supervisor
 from robot_rl.wire.addresses import (
@@ -107,11 +108,11 @@ class Session:
         """Ingest first, then learner and evaluator; gives the learner."""
         cfg = self.folder.config()
         settings, wire = settings_of(cfg), wire_of(cfg)
-        door = f"ipc://{runtime}/learner"
+        learner_endpoint = f"ipc://{runtime}/learner"
         spec = self.folder.path / "spec.json"
         config = ingest.IngestConfig(
             actor_address=address,
-            learner_address=door,
+            learner_address=learner_endpoint,
             log_dir=str(self.folder.log),
             spec=spec.read_text() if spec.exists() else "",
             sync_ms=wire.sync_ms,
@@ -123,7 +124,9 @@ class Session:
         self._wait_ready(self.supervisor.start("ingest", ingest.command(config)))
         origin = repr(self._origin_s)
         tell = [] if self.with_actors else ["episodes"]  # actors here leave their own
-        learner = self._child("learner", origin, door, *tell, threads=settings.learner.threads)
+        learner = self._child(
+            "learner", origin, learner_endpoint, *tell, threads=settings.learner.threads
+        )
         if self.with_evaluator and settings.evaluation.episodes > 0:
             self._child("evaluator", origin)
         return learner

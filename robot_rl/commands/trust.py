@@ -32,7 +32,7 @@ def check_targets(cfg: DictConfig, run: Path, folders: Sequence[Path]) -> None:
 def known_targets(folders: Sequence[Path]) -> set[str]:
     """Every `_target_` in the YAML files of this package's configs and of `folders`."""
     found: set[str] = set()
-    for folder in [Path(str(files("configs"))), *folders]:
+    for folder in [Path(str(files("robot_rl.configs"))), *folders]:
         for path in sorted(folder.rglob("*.yaml")):
             try:
                 content = yaml.safe_load(path.read_text())

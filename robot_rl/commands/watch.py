@@ -67,14 +67,14 @@ def run(options: argparse.Namespace) -> int:
 
 def where(target: str, keys: str | None) -> tuple[str, str | None]:
     """Address and key folder; an address is itself. Where a run's ingest runs on this machine it
-    is its private door, at which nobody but this user can be: no key is needed there."""
+    is its private address, where nobody but this user can be: no key is needed there."""
     if "://" in target:
         return target, keys
     folder = RunDir(Path(target))
     wire = wire_of(folder.config())
-    door = folder.runtime() / "learner"
-    if keys is None and door.exists():
-        return f"ipc://{door}", None
+    learner_endpoint = folder.runtime() / "learner"
+    if keys is None and learner_endpoint.exists():
+        return f"ipc://{learner_endpoint}", None
     return wire.address or f"ipc://{folder.runtime()}/actors", keys or wire.keys
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from robot_rl.networks.policy_mlp import SquashedGaussianPolicy, check_weights
 from robot_rl.specs import EnvSpec
-from robot_rl.types import Array, Chunk, Observation
+from robot_rl.types import Array, Observation, Plan
 
 COMMANDS = 3
 """-1 (close), 0 (hold), 1 (open)."""
@@ -61,7 +61,7 @@ class GripperPolicy:
 
     def act(
         self, obs: Observation, step: int, stamp_ns: int, *, deterministic: bool = False
-    ) -> Chunk:
+    ) -> Plan:
         """One action (1, dim) for one unbatched observation; uniform before any weights."""
         chunk = self._motion.act(obs, step, stamp_ns, deterministic=deterministic)
         command = self._command(obs, deterministic)

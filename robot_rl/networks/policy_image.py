@@ -12,7 +12,7 @@ from robot_rl.errors import SpecError
 from robot_rl.networks.encoder import encode, encoder_layout
 from robot_rl.networks.policy_mlp import SquashedGaussianPolicy, check_weights
 from robot_rl.specs import ArraySpec, EnvSpec
-from robot_rl.types import Array, Chunk, Observation
+from robot_rl.types import Array, Observation, Plan
 
 
 class ImagePolicy:
@@ -61,7 +61,7 @@ class ImagePolicy:
 
     def act(
         self, obs: Observation, step: int, stamp_ns: int, *, deterministic: bool = False
-    ) -> Chunk:
+    ) -> Plan:
         """One action (1, dim) for one unbatched observation; uniform before any weights."""
         seen: dict[str, Array] = {name: obs[name] for name in self._vectors}
         if self.version > 0:

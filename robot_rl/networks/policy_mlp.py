@@ -8,7 +8,7 @@ import numpy as np
 
 from robot_rl.errors import PoisonedDataError, SpecError, suggest
 from robot_rl.specs import EnvSpec
-from robot_rl.types import Array, Chunk, Observation
+from robot_rl.types import Array, Observation, Plan
 
 LOG_STD_MIN, LOG_STD_MAX = -20.0, 2.0
 _VALID = np.ones(1, dtype=bool)
@@ -69,11 +69,11 @@ class SquashedGaussianPolicy:
 
     def act(
         self, obs: Observation, step: int, stamp_ns: int, *, deterministic: bool = False
-    ) -> Chunk:
+    ) -> Plan:
         """One action (1, dim) for one unbatched observation; uniform before any weights."""
         if self._version == 0:
             action = self._rng.uniform(-1.0, 1.0, (1, self._dim)).astype(np.float32)
-            return Chunk(action, _VALID, step, stamp_ns, 0)
+            return Plan(action, _VALID, step, stamp_ns, 0)
         start = 0
         for key in self._keys:
             part = obs[key]
@@ -87,7 +87,7 @@ class SquashedGaussianPolicy:
             if i != last:
                 np.maximum(out, 0.0, out=out)
             h = out
-        return Chunk(self._squash(h, deterministic), _VALID, step, stamp_ns, self._version)
+        return Plan(self._squash(h, deterministic), _VALID, step, stamp_ns, self._version)
 
     def _squash(self, outputs: Array, deterministic: bool) -> Array:
         mean, log_std = outputs[: self._dim], outputs[self._dim :]

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from robot_rl.errors import DataError
+from robot_rl.metrics.console import duration
+from robot_rl.metrics.records import EvalRecord
 from robot_rl.report import document as html
 from robot_rl.report.charts import Chart, Series
-from robot_rl.report.console import duration
 from robot_rl.report.findings import GOOD, Pooled, first_good, pooled
 from robot_rl.report.plots import STEPS
-from robot_rl.report.records import EvalRecord
 from robot_rl.report.rundata import RunData, read_run
 from robot_rl.report.scales import Axis
 from robot_rl.report.statistics import bootstrap_interval, wilson_interval

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from robot_rl.report.records import EvalRecord
+from robot_rl.metrics.records import EvalRecord
 from robot_rl.report.rundata import RunData
 from robot_rl.report.statistics import wilson_interval
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from robot_rl.metrics.console import duration, number, percent
 from robot_rl.report import document as html
 from robot_rl.report.compare import compare_runs
-from robot_rl.report.console import duration, number, percent
 from robot_rl.report.findings import GOOD, first_good, pooled, verdict, warnings
 from robot_rl.report.plots import learning_curve, small_charts
 from robot_rl.report.rundata import RunData, read_run, stage_seconds

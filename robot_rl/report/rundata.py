@@ -12,8 +12,8 @@ import numpy as np
 from omegaconf import OmegaConf
 
 from robot_rl.errors import UNREADABLE, ConfigError, DataError
-from robot_rl.report.metrics_reader import RunMetrics, read_metrics
-from robot_rl.report.records import ActorRecord, EpisodeRecord, EvalRecord, LearnerRecord
+from robot_rl.metrics.reader import RunMetrics, read_metrics
+from robot_rl.metrics.records import ActorRecord, EpisodeRecord, EvalRecord, LearnerRecord
 from robot_rl.stored_config import read_config
 from robot_rl.types import Array
 

@@ -14,8 +14,8 @@ import numpy as np
 
 from robot_rl.errors import RobotFault
 from robot_rl.interfaces import Policy, TeleopDevice
-from robot_rl.intervention import Hands, arbitrate
-from robot_rl.report.metrics import MetricsWriter
+from robot_rl.intervention import InterventionState, arbitrate
+from robot_rl.metrics.writer import MetricsWriter
 from robot_rl.runtime.actor_report import ActorReport, Episode
 from robot_rl.types import Action, Array, LimitStage, Observation, Source, Transition
 from robot_rl.wire.actor_link import ActorLink
@@ -50,7 +50,7 @@ class Actor:
     wait: str = "step"
     episode_records: int = 2
     slack_ns: int = 5_000_000
-    hands: Hands = field(default_factory=Hands)
+    intervention: InterventionState = field(default_factory=InterventionState)
     total_steps: int = 0
     episodes: int = 0
     late_periods: int = 0
@@ -113,9 +113,11 @@ class Actor:
         sample = self.teleop.read()
         if sample is not None and sample.stop:
             self._emergency_stop()
-        before = self.hands.takeovers
-        action, self.hands = arbitrate(chunk.actions[0], sample, self.hands, proposal_source=source)
-        record.takeovers += self.hands.takeovers - before
+        before = self.intervention.takeovers
+        action, self.intervention = arbitrate(
+            chunk.actions[0], sample, self.intervention, proposal_source=source
+        )
+        record.takeovers += self.intervention.takeovers - before
         chosen = time.perf_counter()
         next_obs, reward, terminated, truncated, info = self.env.step(action.vector)
         stepped = time.perf_counter()

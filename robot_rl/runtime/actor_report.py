@@ -6,8 +6,8 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from robot_rl.report.metrics import MetricsWriter
-from robot_rl.report.records import ActorRecord
+from robot_rl.metrics.records import ActorRecord
+from robot_rl.metrics.writer import MetricsWriter
 from robot_rl.types import EpisodeSummary
 from robot_rl.wire.actor_link import ActorLink
 

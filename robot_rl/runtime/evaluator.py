@@ -13,8 +13,8 @@ import numpy as np
 
 from robot_rl.errors import CheckpointError
 from robot_rl.interfaces import Policy
-from robot_rl.report.metrics import MetricsWriter
-from robot_rl.report.records import EvalRecord
+from robot_rl.metrics.records import EvalRecord
+from robot_rl.metrics.writer import MetricsWriter
 from robot_rl.runtime.tensors import read_tensors
 from robot_rl.types import Array
 

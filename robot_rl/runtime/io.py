@@ -18,13 +18,6 @@ from pathlib import Path
 
 from robot_rl.errors import DataError
 from robot_rl.memory import keep_heap
-from robot_rl.runtime.endpoints import (
-    IOConfig,
-    bind_to_parent,
-    module_command,
-    run_main,
-    stop_on_signals,
-)
 from robot_rl.wire.addresses import private_directory
 from robot_rl.wire.chunk import ChunkKind, make_header
 from robot_rl.wire.flight import Flight
@@ -32,11 +25,18 @@ from robot_rl.wire.handshake import check_actor
 from robot_rl.wire.key_files import Role
 from robot_rl.wire.keys import KeyFolder
 from robot_rl.wire.mailbox import LinkStatus, MailboxWriter
+from robot_rl.wire.process import (
+    IOConfig,
+    bind_to_parent,
+    module_command,
+    run_main,
+    stop_on_signals,
+)
 from robot_rl.wire.ring import RingReader, ring_paths
+from robot_rl.wire.session import IngestSession
 from robot_rl.wire.spool import Spool
 from robot_rl.wire.spool_segment import Life
 from robot_rl.wire.sync import SpoolSync
-from robot_rl.wire.uplink import Uplink
 
 SCAN_S = 0.02
 """Between two looks for a new life of the actor."""
@@ -54,7 +54,7 @@ class IOProcess:
     config: IOConfig
     spool: Spool = field(init=False)
     mailbox: MailboxWriter = field(init=False)
-    uplink: Uplink = field(init=False)
+    session: IngestSession = field(init=False)
     syncer: SpoolSync = field(init=False)
     ring: RingReader | None = None
     _scanned: float = 0.0
@@ -74,7 +74,7 @@ class IOProcess:
             print(f"INFO cut off {self.spool.torn}", file=sys.stderr, flush=True)
         self.mailbox = MailboxWriter(runtime, config.actor)
         self.mailbox.say(LinkStatus.STARTING)
-        self.uplink = Uplink(
+        self.session = IngestSession(
             config.address,
             config.actor,
             self.spool,
@@ -92,7 +92,7 @@ class IOProcess:
             while not stop.is_set():
                 quiet = 0 if self.turn() else quiet + 1
                 if quiet:
-                    self.uplink.wait(IDLE_MS[min(quiet // 50, len(IDLE_MS) - 1)])
+                    self.session.wait(IDLE_MS[min(quiet // 50, len(IDLE_MS) - 1)])
             self.flush()
         finally:
             self.close()
@@ -104,8 +104,8 @@ class IOProcess:
             raise DataError(f"{self.config.spool_dir} cannot be synced: {self.syncer.error}")
         moved = self.drain(now)
         self.syncer.tick(now)
-        self.uplink.ring_depth = self.ring.depth if self.ring is not None else 0
-        moved = self.uplink.pump() or moved
+        self.session.ring_depth = self.ring.depth if self.ring is not None else 0
+        moved = self.session.pump() or moved
         if now - self._mailed > MAIL_S:
             self._mailed = now
             self.mailbox.update(spool_bytes=self.spool.size)
@@ -153,17 +153,17 @@ class IOProcess:
         while time.monotonic() < end:
             moved = self.turn()
             drained = self.ring is None or self.ring.depth == 0
-            if drained and self.uplink.idle and not ring_paths_left(self):
+            if drained and self.session.idle and not ring_paths_left(self):
                 return
             if not moved:
-                self.uplink.wait(1)
+                self.session.wait(1)
 
     def close(self) -> None:
         """Syncs and frees everything."""
-        done = self.uplink.idle and self.uplink.handshakes > 0 and self.uplink.welcomed
+        done = self.session.idle and self.session.handshakes > 0 and self.session.welcomed
         if self.mailbox.state.status != LinkStatus.REFUSED:
             self.mailbox.say(LinkStatus.ENDED)
-        self.uplink.close()
+        self.session.close()
         self.syncer.close()
         self.spool.close(acknowledged=done)
         if self.ring is not None:
@@ -176,7 +176,7 @@ class IOProcess:
         if not self.spool.full:
             if self.mailbox.state.status == LinkStatus.SPOOL_FULL:
                 self.mailbox.say(
-                    LinkStatus.CONNECTED if self.uplink.welcomed else LinkStatus.DISCONNECTED
+                    LinkStatus.CONNECTED if self.session.welcomed else LinkStatus.DISCONNECTED
                 )
             return True
         if self.mailbox.state.status != LinkStatus.SPOOL_FULL:
@@ -206,7 +206,7 @@ class IOProcess:
             self._retry = self._scanned = now + RETRY_S
             self.mailbox.say(LinkStatus.SPOOL_FULL, f"{self.config.spool_dir}: {error}")
             return False
-        self.uplink.attach(life, ring.position)
+        self.session.attach(life, ring.position)
         self.ring = ring
         return True
 

@@ -16,8 +16,8 @@ from safetensors.numpy import save_file
 
 from robot_rl.data.mixture import Mixture
 from robot_rl.interfaces import Agent
-from robot_rl.report.metrics import MetricsWriter
-from robot_rl.report.records import LearnerRecord
+from robot_rl.metrics.records import LearnerRecord
+from robot_rl.metrics.writer import MetricsWriter
 from robot_rl.runtime.checkpoint import CheckpointState, save_checkpoint
 from robot_rl.runtime.feed import Feeder
 from robot_rl.runtime.schedule import Schedule

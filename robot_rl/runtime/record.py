@@ -11,7 +11,7 @@ import numpy as np
 
 from robot_rl.data.log_writer import LogWriter
 from robot_rl.errors import DataError
-from robot_rl.intervention import Hands, arbitrate
+from robot_rl.intervention import InterventionState, arbitrate
 from robot_rl.types import Array, LimitStage, Source, TeleopSample, Transition
 from robot_rl.wire.record import new_record, record_dtype, write_start, write_step
 
@@ -94,12 +94,12 @@ def _episode(
         sequence=recording.sequence,
     )
     recording.sequence += 1
-    done, hands = False, Hands()
+    done, intervention = False, InterventionState()
     while not done:
         wish = expert()
         vector = wish.action if isinstance(wish, TeleopSample) else wish
         noisy = np.clip(vector + rng.normal(0.0, noise, vector.shape), -1, 1).astype(np.float32)
-        action, hands = arbitrate(noisy, None, hands, proposal_source=Source.DEMO)
+        action, intervention = arbitrate(noisy, None, intervention, proposal_source=Source.DEMO)
         next_obs, reward, terminated, truncated, info = env.step(action.vector)
         row = new_record(dtype)
         write_step(

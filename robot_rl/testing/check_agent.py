@@ -15,7 +15,7 @@ import numpy as np
 from robot_rl.errors import CheckpointError, PoisonedDataError, RobotRLError, SpecError
 from robot_rl.interfaces import Agent, Policy
 from robot_rl.specs import ArraySpec, EnvSpec
-from robot_rl.types import Array, Batch, Chunk, Observation
+from robot_rl.types import Array, Batch, Observation, Plan
 
 MakeAgent = Callable[[int], Agent]
 MakePolicy = Callable[[int], Policy]
@@ -91,7 +91,7 @@ def check_policy(make_agent: MakeAgent, make_policy: MakePolicy, spec: EnvSpec, 
     policy.reset()
     chunk = policy.act(obs, 4, 9, deterministic=True)
     _check_chunk(chunk, spec)
-    if (chunk.start_step, chunk.observation_stamp_ns, chunk.version) != (4, 9, 3):
+    if (chunk.start_step, chunk.stamp_ns, chunk.version) != (4, 9, 3):
         raise SpecError(f"chunk {chunk}; valid: start step 4, stamp 9, version 3")
     _check_still(policy, obs, chunk, "a second deterministic call")
     _check_seeded(policy, obs)
@@ -133,7 +133,7 @@ def random_batch(spec: EnvSpec, rows: int, seed: int) -> Batch:
     )
 
 
-def _check_chunk(chunk: Chunk, spec: EnvSpec) -> None:
+def _check_chunk(chunk: Plan, spec: EnvSpec) -> None:
     actions = chunk.actions
     if actions.ndim != 2 or actions.shape[1] != spec.action_dim or actions.dtype != np.float32:
         raise SpecError(
@@ -145,7 +145,7 @@ def _check_chunk(chunk: Chunk, spec: EnvSpec) -> None:
         raise SpecError(f"act: actions {actions}; valid: within [-1, 1]")
 
 
-def _check_still(policy: Policy, obs: Observation, chunk: Chunk, what: str) -> None:
+def _check_still(policy: Policy, obs: Observation, chunk: Plan, what: str) -> None:
     again = policy.act(obs, 4, 9, deterministic=True).actions
     if not np.array_equal(again, chunk.actions):
         raise SpecError(f"{what} gave {again}; valid: {chunk.actions} as before")

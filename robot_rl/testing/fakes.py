@@ -15,7 +15,7 @@ from robot_rl.errors import RobotFault, SpecError
 from robot_rl.geometry import GRIPPER_DOWN, pose_add, pose_difference
 from robot_rl.interfaces import Bundle, Capability, World
 from robot_rl.testing.fake_world import TICK_NS, FakeCamera, FakeClock, FakeWorld, check_array
-from robot_rl.types import Array, Command, LimitStage, Outcome, RobotState, Scene
+from robot_rl.types import Array, CartesianCommand, Command, LimitStage, Outcome, RobotState, Scene
 
 __all__ = [
     "FakeCamera",
@@ -116,6 +116,8 @@ class FakeRobot:
 
     def command(self, command: Command) -> None:
         self._require(fault=True)
+        if not isinstance(command, CartesianCommand):
+            raise SpecError("a joint command; valid here: CartesianCommand")
         self._check_poses(command.pose)
         check_array("gripper", command.gripper, (self._n,))
         if command.stamp_ns > self._clock.now_ns():
@@ -133,6 +135,12 @@ class FakeRobot:
             check_array("gripper", gripper, (self._n,))
             self._width = np.clip(gripper, *GRIPPER)
         self._held.clear()
+
+    def trip(self, reason: str) -> None:
+        self._fault = reason
+
+    def rearm(self) -> None:
+        self._fault = ""
 
     def stop(self) -> None:
         self._goal = self._setpoint.copy()
@@ -217,7 +225,7 @@ class FakeTask:
     def expert(self, world: World, state: RobotState) -> Command:
         goal = state.setpoint.copy()
         goal[0, :3] = world.object_pose("goal")[:3]
-        return Command(goal, state.gripper_setpoint, state.stamp_ns)
+        return CartesianCommand(goal, state.gripper_setpoint, state.stamp_ns)
 
 
 def fake_bundle(cameras: Sequence[str] = (), **robot: object) -> Bundle:

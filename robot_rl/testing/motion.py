@@ -12,7 +12,7 @@ from robot_rl.types import Array
 
 
 class MotionLimits(Protocol):
-    """What a supervised robot declares, SI units; `drivers.limits.Limits` is one."""
+    """What a supervised robot declares, SI units; `robot_rl.drivers.limits.Limits` is one."""
 
     @property
     def velocity(self) -> float: ...

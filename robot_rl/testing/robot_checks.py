@@ -10,7 +10,7 @@ from robot_rl.errors import RobotRLError
 from robot_rl.geometry import pose_add, pose_difference
 from robot_rl.interfaces import Robot
 from robot_rl.testing.motion import MotionLimits
-from robot_rl.types import Array, Command, RobotState
+from robot_rl.types import Array, CartesianCommand, RobotState
 
 POLICY_NS = 100_000_000
 """A policy period of 10 Hz."""
@@ -73,7 +73,7 @@ class Probe:
         """Commands `pose` (n_arms, 7); `age_ns` back-dates the observation it answers."""
         state = self.robot.read()
         gripper = state.gripper_setpoint if width is None else width
-        self.robot.command(Command(pose, gripper, self.robot.clock.now_ns() - age_ns))
+        self.robot.command(CartesianCommand(pose, gripper, self.robot.clock.now_ns() - age_ns))
 
     def follow(self, pose: Array, ns: int, width: Array | None = None) -> Array:
         """Commands the same goal each policy period; setpoints (samples, n_arms, 7) on the way."""

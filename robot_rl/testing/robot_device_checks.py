@@ -10,7 +10,7 @@ import numpy as np
 from robot_rl.errors import PoisonedDataError, RobotFault, SpecError
 from robot_rl.interfaces import Capability
 from robot_rl.testing.robot_checks import POLICY_NS, Probe, require, require_error
-from robot_rl.types import Array, Command, RobotState
+from robot_rl.types import Array, CartesianCommand, RobotState
 
 IMPEDANCE_GAINS = (
     "translational_stiffness",
@@ -47,7 +47,7 @@ def check_needs_connection(probe: Probe) -> None:
     state = probe.connect()
     robot.close()
     require_error(robot.read, RobotFault, "read() after close()")
-    command = Command(state.pose, state.gripper_width, state.stamp_ns)
+    command = CartesianCommand(state.pose, state.gripper_width, state.stamp_ns)
     require_error(lambda: robot.command(command), RobotFault, "command() after close()")
 
 
@@ -229,7 +229,7 @@ def _require_refused(
 ) -> None:
     before = probe.robot.read().setpoint
     now = probe.robot.clock.now_ns()
-    require_error(lambda: probe.robot.command(Command(pose, width, now)), kind, what)
+    require_error(lambda: probe.robot.command(CartesianCommand(pose, width, now)), kind, what)
     probe.wait(POLICY_NS // 2)
     moved, turned = probe.away(before, probe.robot.read().setpoint)
     require(max(moved, turned) < 1e-9, f"{what} was refused but the setpoint moved")

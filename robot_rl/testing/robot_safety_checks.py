@@ -15,7 +15,7 @@ from robot_rl.testing.robot_checks import (
     require,
     require_error,
 )
-from robot_rl.types import Command, LimitStage
+from robot_rl.types import CartesianCommand, LimitStage
 
 SILENCE_NS = 10 * POLICY_NS
 """Longer than any watchdog may wait."""
@@ -131,7 +131,7 @@ def check_fault_is_latched(probe: Probe) -> None:
     for _ in range(3):
         now = probe.robot.clock.now_ns()
         require_error(
-            lambda now=now: probe.robot.command(Command(start, width, now)),  # type: ignore[misc]
+            lambda now=now: probe.robot.command(CartesianCommand(start, width, now)),  # type: ignore[misc]
             RobotFault,
             "command() with a latched fault",
         )

@@ -17,13 +17,14 @@ import numpy as np
 
 from robot_rl.data.log_reader import LogReader
 from robot_rl.errors import WireError
-from robot_rl.runtime import ingest, io
-from robot_rl.runtime.endpoints import IngestConfig, IOConfig
+from robot_rl.ingest import process as ingest
+from robot_rl.runtime import io
 from robot_rl.specs import ArraySpec, EnvSpec
 from robot_rl.types import Array, LimitStage, Observation, Source, Transition
 from robot_rl.wire.actor_link import ActorLink
 from robot_rl.wire.addresses import runtime_directory
 from robot_rl.wire.learner_link import LearnerLink
+from robot_rl.wire.process import IngestConfig, IOConfig
 from robot_rl.wire.protocol import UNLIMITED
 from robot_rl.wire.record import record_dtype
 

@@ -66,7 +66,7 @@ class LearnerLink:
     def control(self, kind: p.ControlKind) -> None:
         """Commands every actor."""
         with self._lock:
-            if not self._dealer.send(p.encode(p.Steer(kind))):
+            if not self._dealer.send(p.encode(p.SetControl(kind))):
                 raise WireError(f"the command {kind.name} could not be sent: ingest does not read")
 
     def heartbeat(self, updates: int) -> None:

@@ -94,7 +94,7 @@ class Trouble:
     stranger: bool = False
     """It uses keys, but not the one known here."""
     open: bool = False
-    """Hands were shaken, once."""
+    """InterventionState were shaken, once."""
 
     def take(self, event: Event) -> None:
         """One more event."""

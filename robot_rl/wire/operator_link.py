@@ -40,7 +40,7 @@ class OperatorLink:
 
     def steer(self, kind: p.ControlKind, timeout_s: float = ANSWER_S) -> p.Stats:
         """Commands every actor, and gives the statistics with that command in force."""
-        self._dealer.send(p.encode(p.Steer(kind)))
+        self._dealer.send(p.encode(p.SetControl(kind)))
         stats = self.stats(timeout_s)
         if stats.control.kind is not kind:
             raise WireError(f"another command came between: {stats.control.kind.name} is in force")

@@ -5,8 +5,8 @@ weights; both are empty in other messages. An actor is known by the id in its me
 routing id. Everything below `next_sequence` of an (actor, epoch) is in the log.
 
 I/O process -> ingest: Hello, Data, Get, Beat     ingest -> I/O process: Welcome, Ack, News, Part
-learner -> ingest: Part, Grant, Steer, Pulse      ingest -> learner: Stats
-operator -> ingest: Steer, Ask; viewer: Ask       ingest -> both: Stats
+learner -> ingest: Part, Grant, SetControl, Pulse      ingest -> learner: Stats
+operator -> ingest: SetControl, Ask; viewer: Ask       ingest -> both: Stats
 ingest -> both: Refusal
 """
 
@@ -159,7 +159,7 @@ class Grant(msgspec.Struct, frozen=True, tag="grant"):
     total_steps: Count
 
 
-class Steer(msgspec.Struct, frozen=True, tag="steer"):
+class SetControl(msgspec.Struct, frozen=True, tag="steer"):
     """The learner or a console commands all actors."""
 
     kind: ControlKind
@@ -251,7 +251,7 @@ Message: TypeAlias = (
     | Get
     | Part
     | Grant
-    | Steer
+    | SetControl
     | Pulse
     | Ask
     | Stats

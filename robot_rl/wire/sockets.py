@@ -195,7 +195,7 @@ class Router(ThreeFrames):
                 self.denied += 1
                 self._complain(line)
 
-    def complaints(self) -> list[str]:
+    def warnings(self) -> list[str]:
         """What `tend` found and nobody has been told yet; the same again after REPEAT_S only."""
         found = list(self._complaints)
         self._complaints.clear()

@@ -8,7 +8,7 @@ import pytest
 from agent_batches import SPEC
 from omegaconf import DictConfig
 
-from robot_rl.agents.sac import SAC
+from robot_rl.agents.sac.agent import SAC
 from robot_rl.config import load_config
 from robot_rl.errors import SpecError
 from robot_rl.factory import make_agent, make_policy
@@ -19,7 +19,7 @@ from robot_rl.types import Array, Batch
 
 AGENTS = sorted(
     file.name[:-5]
-    for file in (resources.files("configs") / "agent").iterdir()
+    for file in (resources.files("robot_rl.configs") / "agent").iterdir()
     if file.name.endswith(".yaml")
 )
 IMAGES = EnvSpec(

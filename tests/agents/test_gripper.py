@@ -5,7 +5,7 @@ import torch
 from agent_batches import SPEC, make_batch
 from torch import nn
 
-from robot_rl.agents.sac import SAC
+from robot_rl.agents.sac.agent import SAC
 from robot_rl.networks.policy_gripper import GripperPolicy
 from robot_rl.types import Batch
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from point_reach import SPEC, success, train
 
-from robot_rl.agents.sac import SAC
+from robot_rl.agents.sac.agent import SAC
 from robot_rl.networks.policy_mlp import SquashedGaussianPolicy
 
 HIDDEN, ROWS, UTD = (64, 64), 64, 2

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from robot_rl.agents import matmul
+from robot_rl.agents.common import matmul
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from agent_batches import SPEC, make_batch
 
-from robot_rl.agents.sac import SAC
+from robot_rl.agents.sac.agent import SAC
 from robot_rl.errors import ConfigError, PoisonedDataError, SpecError
 from robot_rl.specs import ArraySpec
 

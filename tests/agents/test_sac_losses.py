@@ -6,7 +6,7 @@ import torch
 from agent_batches import SPEC, make_batch
 from reference_sac import ReferenceSAC
 
-from robot_rl.agents.sac import METRICS, SAC
+from robot_rl.agents.sac.agent import METRICS, SAC
 
 ROWS, UTD, BLOCKS = 32, 3, 4
 

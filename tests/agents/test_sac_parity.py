@@ -10,9 +10,9 @@ import pytest
 import torch
 from agent_batches import SPEC, make_batch
 
-from robot_rl.agents.compiling import compiled, has_toolchain
-from robot_rl.agents.sac import SAC
-from robot_rl.agents.sac_image import ImageSAC
+from robot_rl.agents.common.compiling import compiled, has_toolchain
+from robot_rl.agents.sac.agent import SAC
+from robot_rl.agents.sac.image import ImageSAC
 from robot_rl.specs import ArraySpec
 
 ROWS, UTD = 32, 2

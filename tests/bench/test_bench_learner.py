@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from robot_rl.agents.sac import SAC
+from robot_rl.agents.sac.agent import SAC
 from robot_rl.bench.busy import random_batch
 from robot_rl.bench.companion import Companion
 from robot_rl.bench.learner import BATCH, flops_per_update, matrix_rate, onednn

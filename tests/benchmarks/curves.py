@@ -18,8 +18,8 @@ import sys
 import time
 from pathlib import Path
 
+from robot_rl.metrics.reader import read_metrics
 from robot_rl.report.compare import compare_runs
-from robot_rl.report.metrics_reader import read_metrics
 from robot_rl.report.statistics import wilson_interval
 from robot_rl.runtime.rundir import cpu_model
 

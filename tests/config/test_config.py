@@ -93,7 +93,7 @@ def test_convert_names_unknown_keys() -> None:
         convert({"utdx": 1}, RunSettings, "there")
 
 
-EXPERIMENTS = sorted((resources.files("configs") / "experiment").iterdir(), key=str)
+EXPERIMENTS = sorted((resources.files("robot_rl.configs") / "experiment").iterdir(), key=str)
 
 
 @pytest.mark.parametrize("file", EXPERIMENTS, ids=lambda file: file.name)

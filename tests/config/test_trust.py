@@ -73,7 +73,7 @@ def test_what_an_own_folder_names_is_known(stranger: Path, tmp_path: Path) -> No
 
 def test_every_shipped_choice_is_known() -> None:
     known = known_targets([])
-    assert {"envs.tasks.reach.Reach"} <= known or any("reach" in name for name in known)
+    assert {"robot_rl.envs.tasks.reach.Reach"} <= known or any("reach" in name for name in known)
     for agent in ("sac", "rlpd", "rlpd_image", "rlpd_gripper"):
         check_targets(load_config([f"agent={agent}"]), Path("run"), [])
     for task in ("reach", "pick_cube", "peg_insert", "drawer_open", "push_t"):

@@ -9,18 +9,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from drivers.limits import Limits
-from drivers.mujoco.fr3 import make
-from drivers.mujoco.robot import SimRobot
-from drivers.mujoco.world import SimWorld
-from drivers.safe_robot import SafeRobot
+from robot_rl.drivers.limits import Limits
+from robot_rl.drivers.mujoco.fr3 import make
+from robot_rl.drivers.mujoco.robot import SimRobot
+from robot_rl.drivers.mujoco.world import SimWorld
+from robot_rl.drivers.safe_robot import SafeRobot
 from robot_rl.errors import RobotFault
 from robot_rl.interfaces import Robot
 from robot_rl.testing.check_robot import ROBOT_CHECKS, ConformanceError, check_name, check_robot
 from robot_rl.testing.fakes import FakeRobot
 from robot_rl.testing.robot_checks import Probe
 from robot_rl.testing.robot_device_checks import IMPEDANCE_GAINS
-from robot_rl.types import Array, Command, LimitStage, RobotState, Scene
+from robot_rl.types import Array, CartesianCommand, Command, LimitStage, RobotState, Scene
 
 
 def simulated(**options: Any) -> Robot:
@@ -88,13 +88,15 @@ class Broken(SafeRobot):
 
 class TakesNaN(Broken):
     def command(self, command: Command) -> None:
-        super().command(Command(np.nan_to_num(command.pose), command.gripper, command.stamp_ns))
+        super().command(
+            CartesianCommand(np.nan_to_num(command.pose), command.gripper, command.stamp_ns)
+        )
 
 
 class TakesAnyShape(Broken):
     def command(self, command: Command) -> None:
         pose = np.atleast_2d(command.pose)[:1]
-        super().command(Command(pose, command.gripper[:1], command.stamp_ns))
+        super().command(CartesianCommand(pose, command.gripper[:1], command.stamp_ns))
 
 
 class SharesItsArrays(Broken):
@@ -211,7 +213,7 @@ class FeelsAGhost(Broken):
 
 class ReturnsBeforeItRests(Broken):
     def move_to(self, pose: Array, gripper: Array | None = None) -> None:
-        self.command(Command(pose, self.read().gripper_setpoint, self.clock.now_ns()))
+        self.command(CartesianCommand(pose, self.read().gripper_setpoint, self.clock.now_ns()))
 
 
 class FaultsAtRest(Broken):
@@ -265,7 +267,9 @@ def test_every_check_but_the_clocks_has_a_planted_bug() -> None:
 
 
 def test_a_clock_that_wakes_early_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("drivers.mujoco.clock.SimClock.sleep_until", lambda self, stamp_ns: None)
+    monkeypatch.setattr(
+        "robot_rl.drivers.mujoco.clock.SimClock.sleep_until", lambda self, stamp_ns: None
+    )
     with pytest.raises(ConformanceError, match="clock: sleep_until returned"):
         check_robot(
             simulated, checks=[check for check in ROBOT_CHECKS if check_name(check) == "clock"]

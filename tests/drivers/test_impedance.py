@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from drivers.mujoco.impedance import serl_torque, task_wrench
-from drivers.mujoco.model import Gains, mujoco
-from drivers.mujoco.robot import SimRobot
-from drivers.mujoco.world import SimWorld
+from robot_rl.drivers.mujoco.impedance import serl_torque, task_wrench
+from robot_rl.drivers.mujoco.model import Gains, mujoco
+from robot_rl.drivers.mujoco.robot import SimRobot
+from robot_rl.drivers.mujoco.world import SimWorld
 from robot_rl.geometry import pose_add, pose_difference, quat_rotate
-from robot_rl.types import Array, Command, Scene
+from robot_rl.types import Array, CartesianCommand, Scene
 
 START = np.array([0.5, 0.0, 0.3, 0.0, 1.0, 0.0, 0.0])
 GAINS = Gains()
@@ -30,7 +30,7 @@ class Arm:
         """Native and reference torques (7,) with the arm at `dq`."""
         model, data = self.world.model, self.world.data
         width = np.array([0.04])
-        self.robot.command(Command(target[None], width, 0))
+        self.robot.command(CartesianCommand(target[None], width, 0))
         data.qvel[:7] = np.zeros(7) if dq is None else dq
         data.qacc_warmstart[:] = 0.0
         mujoco.mj_forward(model, data)

@@ -9,13 +9,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from drivers.limits import FR3, Limits, limits_within
-from drivers.mujoco.fr3 import make
-from drivers.safe_robot import PERIOD_NS, SafeRobot
+from robot_rl.drivers.limits import FR3, Limits, limits_within
+from robot_rl.drivers.mujoco.fr3 import make
+from robot_rl.drivers.safe_robot import PERIOD_NS, SafeRobot
 from robot_rl.errors import PoisonedDataError, RobotFault, SafetyError, SpecError
 from robot_rl.testing.fakes import FakeRobot
 from robot_rl.testing.motion import violations
-from robot_rl.types import Array, Command, LimitStage, RobotState, Scene
+from robot_rl.types import Array, CartesianCommand, Command, LimitStage, RobotState, Scene
 
 START = np.array([[0.5, 0.0, 0.3, 0.0, 1.0, 0.0, 0.0]])
 WIDTH = np.array([0.08])
@@ -65,7 +65,7 @@ def goal(x: float, y: float, z: float) -> Array:
 def send(robot: SafeRobot, pose: Array, periods: int = 1) -> RobotState:
     for _ in range(periods):
         now = robot.clock.now_ns()
-        robot.command(Command(pose, WIDTH, now))
+        robot.command(CartesianCommand(pose, WIDTH, now))
         robot.clock.sleep_until(now + 100_000_000)
     return robot.read()
 
@@ -235,7 +235,7 @@ def test_a_new_time_base_starts_from_where_the_robot_is() -> None:
     robot.connect()
     robot.move_to(goal(0.6, 0.2, 0.1))
     now = robot.clock.now_ns()
-    robot.command(Command(goal(0.6, 0.25, 0.1), WIDTH, now))
+    robot.command(CartesianCommand(goal(0.6, 0.25, 0.1), WIDTH, now))
     robot.clock.sleep_until(now + 100_000_000)
     bundle.world.reset(np.random.default_rng(3))
     home = robot.read().pose

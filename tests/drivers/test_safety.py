@@ -7,13 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from drivers import safety
-from drivers.limits import FR3, PANDA, Limits, limits_within
-from drivers.setpoint import SetpointLimiter
 from robot_rl import geometry
+from robot_rl.drivers import safety
+from robot_rl.drivers.limits import FR3, PANDA, Limits, limits_within
+from robot_rl.drivers.setpoint import SetpointLimiter
 from robot_rl.errors import PoisonedDataError, SafetyError, SpecError
 from robot_rl.testing.motion import violations
-from robot_rl.types import Array, Command, LimitStage
+from robot_rl.types import Array, CartesianCommand, LimitStage
 
 DT = 0.02
 START = (0.5, 0.0, 0.2, 0.0, 1.0, 0.0, 0.0)
@@ -91,7 +91,7 @@ def test_random_goals_never_break_a_limit_at_length(seed: int) -> None:
 
 def test_the_judge_sees_a_limiter_without_walls(monkeypatch: pytest.MonkeyPatch) -> None:
     """Planted bug: the fuzz above must fail when braking at the walls is left out."""
-    monkeypatch.setattr("drivers.setpoint.stops_in_box", lambda *_: True)
+    monkeypatch.setattr("robot_rl.drivers.setpoint.stops_in_box", lambda *_: True)
     limits = make_limits()
     lines = violations(emitted(limits, seed=3, goals=4000, leash=False), DT, limits)
     assert any("outside the workspace" in line for line in lines)
@@ -190,16 +190,16 @@ def test_not_finite_is_refused(bad: float) -> None:
         broken = pose.copy()
         broken[0, index] = bad
         with pytest.raises(PoisonedDataError, match="finite"):
-            safety.check_command(Command(broken, np.zeros(1), 0), 1)
+            safety.check_command(CartesianCommand(broken, np.zeros(1), 0), 1)
     with pytest.raises(PoisonedDataError, match="gripper"):
-        safety.check_command(Command(pose, np.array([bad]), 0), 1)
+        safety.check_command(CartesianCommand(pose, np.array([bad]), 0), 1)
 
 
 def test_wrong_shapes_and_quaternions_are_refused() -> None:
     pose = np.array([START])
     for broken, width in ((pose[0], np.zeros(1)), (pose, np.zeros(2)), (2 * pose, np.zeros(1))):
         with pytest.raises(SpecError, match="valid"):
-            safety.check_command(Command(broken, width, 0), 1)
+            safety.check_command(CartesianCommand(broken, width, 0), 1)
 
 
 def test_force_bound_refuses_stiffness_times_clip_above_the_declared_force() -> None:

@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from drivers.limits import FR3, PANDA
-from drivers.mujoco.fr3 import make
-from drivers.mujoco.model import mujoco
-from drivers.mujoco.robot import SimRobot
-from drivers.mujoco.world import HOME, SimWorld
+from robot_rl.drivers.limits import FR3, PANDA
+from robot_rl.drivers.mujoco.fr3 import make
+from robot_rl.drivers.mujoco.model import mujoco
+from robot_rl.drivers.mujoco.robot import SimRobot
+from robot_rl.drivers.mujoco.world import HOME, SimWorld
 from robot_rl.errors import ConfigError, PoisonedDataError, RobotFault, SafetyError, SpecError
 from robot_rl.interfaces import Robot, World
-from robot_rl.types import Array, Command, Scene
+from robot_rl.types import Array, CartesianCommand, Scene
 
 CUBE = """
 <body name="cube" pos="0.5 0 0.02"><freejoint/>
@@ -49,7 +49,7 @@ def step_towards(robot: Robot, goal: Array, width: float, periods: int) -> None:
         ahead = goal.copy()
         shift = goal[0, :3] - state.setpoint[0, :3]
         ahead[0, :3] = state.setpoint[0, :3] + shift * min(1.0, 0.02 / (abs(shift).max() + 1e-9))
-        robot.command(Command(ahead, np.array([width]), state.stamp_ns))
+        robot.command(CartesianCommand(ahead, np.array([width]), state.stamp_ns))
         robot.clock.sleep_until(state.stamp_ns + PERIOD_NS)
 
 
@@ -141,7 +141,7 @@ def test_a_blocked_arm_pushes_no_harder_than_stiffness_times_clip() -> None:
     robot.move_to(at(0.5, 0.1, 0.05), np.array([0.0]))
     for _ in range(30):
         state = robot.read()
-        robot.command(Command(at(0.5, 0.1, -0.05), np.array([0.0]), state.stamp_ns))
+        robot.command(CartesianCommand(at(0.5, 0.1, -0.05), np.array([0.0]), state.stamp_ns))
         robot.clock.sleep_until(state.stamp_ns + PERIOD_NS)
     state = robot.read()
     assert state.pose[0, 2] > 0.007  # the fingertips stand on the table, 9 mm below

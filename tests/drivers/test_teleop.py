@@ -10,11 +10,11 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from drivers.teleop.keyboard import KeyboardTeleop
-from drivers.teleop.null import NullTeleop
-from drivers.teleop.scripted import ScriptedTeleop
+from robot_rl.drivers.operators.keyboard import KeyboardTeleop
+from robot_rl.drivers.operators.null import NullTeleop
+from robot_rl.drivers.operators.scripted import ScriptedTeleop
 from robot_rl.errors import ConfigError
-from robot_rl.intervention import Hands, arbitrate
+from robot_rl.intervention import InterventionState, arbitrate
 from robot_rl.types import Source
 
 
@@ -26,7 +26,7 @@ def test_nobody_is_always_hands_off() -> None:
 
 def test_a_script_takes_over_for_so_many_steps() -> None:
     device = ScriptedTeleop(lambda: np.full(7, 0.5, np.float32), every=5, length=2)
-    hands, sources, ids = Hands(), [], []
+    hands, sources, ids = InterventionState(), [], []
     for _ in range(12):
         action, hands = arbitrate(np.zeros(7, np.float32), device.read(), hands)
         sources.append(action.source)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from envs.actions import AXES, ActionConfig, ActionSpace, Target
+from robot_rl.envs.actions import AXES, ActionConfig, ActionSpace, Target
 from robot_rl.errors import ConfigError, PoisonedDataError, SpecError
 from robot_rl.geometry import GRIPPER_DOWN, pose_difference, quat_from_rotvec, quat_multiply
 from robot_rl.testing.fakes import FakeRobot

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from envs.robot_env import RobotEnv
+from robot_rl.envs.robot_env import RobotEnv
 from robot_rl.errors import PoisonedDataError, SpecError
 from robot_rl.testing.check_env import (
     check_determinism,

@@ -13,7 +13,7 @@ from robot_rl.testing.check_env import check_env
 
 TASKS = sorted(
     entry.name.removesuffix(".yaml")
-    for entry in resources.files("configs").joinpath("task").iterdir()
+    for entry in resources.files("robot_rl.configs").joinpath("task").iterdir()
     if entry.name.endswith(".yaml")
 )
 

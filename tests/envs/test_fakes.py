@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from envs.robot_env import RobotEnv
-from envs.tasks.pick_cube import PickCube
+from robot_rl.envs.robot_env import RobotEnv
+from robot_rl.envs.tasks.pick_cube import PickCube
 from robot_rl.errors import PoisonedDataError, RobotFault, SpecError
 from robot_rl.interfaces import Clock, Robot, World
 from robot_rl.testing.fakes import FakeRobot, FakeWorld, fake_bundle
-from robot_rl.types import Command, Scene
+from robot_rl.types import CartesianCommand, Scene
 
 
 def connected() -> FakeRobot:
@@ -31,7 +31,7 @@ def test_the_setpoint_runs_at_its_speed() -> None:
     state = robot.read()
     goal = state.pose.copy()
     goal[0, 0] += 0.2
-    robot.command(Command(goal, state.gripper_width, state.stamp_ns))
+    robot.command(CartesianCommand(goal, state.gripper_width, state.stamp_ns))
     robot.clock.sleep_until(100_000_000)
     assert robot.read().setpoint[0, 0] - state.pose[0, 0] == pytest.approx(0.05)
     assert robot.read().twist[0, 0] == pytest.approx(0.5)
@@ -41,16 +41,16 @@ def test_bad_commands_are_refused() -> None:
     robot = connected()
     state = robot.read()
     with pytest.raises(SpecError, match="shape"):
-        robot.command(Command(state.pose[0], state.gripper_width, 0))
+        robot.command(CartesianCommand(state.pose[0], state.gripper_width, 0))
     with pytest.raises(PoisonedDataError):
-        robot.command(Command(state.pose * np.nan, state.gripper_width, 0))
+        robot.command(CartesianCommand(state.pose * np.nan, state.gripper_width, 0))
     with pytest.raises(SpecError, match="length"):
-        robot.command(Command(state.pose * 2, state.gripper_width, 0))
+        robot.command(CartesianCommand(state.pose * 2, state.gripper_width, 0))
     with pytest.raises(SpecError, match="future"):
-        robot.command(Command(state.pose, state.gripper_width, 5))
+        robot.command(CartesianCommand(state.pose, state.gripper_width, 5))
     robot.fail("reflex")
     with pytest.raises(RobotFault, match="reflex"):
-        robot.command(Command(state.pose, state.gripper_width, 0))
+        robot.command(CartesianCommand(state.pose, state.gripper_width, 0))
     with pytest.raises(RobotFault, match="connect"):
         FakeRobot().read()
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from envs.gym_env import GymEnv
+from robot_rl.envs.gym_env import GymEnv
 from robot_rl.errors import ConfigError, PoisonedDataError, SpecError
 from robot_rl.testing.check_env import check_env
 

@@ -9,16 +9,16 @@ import mujoco
 import numpy as np
 import pytest
 
-from drivers.mujoco.fr3 import make
-from drivers.mujoco.world import SimWorld
-from envs.robot_env import RobotEnv
-from envs.task_tools import heading, pose_down
-from envs.tasks.peg_insert import HEIGHT, LENGTH, PegInsert, tip_of
 from robot_rl.config import load_config
+from robot_rl.drivers.mujoco.fr3 import make
+from robot_rl.drivers.mujoco.world import SimWorld
+from robot_rl.envs.robot_env import RobotEnv
+from robot_rl.envs.task_tools import heading, pose_down
+from robot_rl.envs.tasks.peg_insert import HEIGHT, LENGTH, PegInsert, tip_of
 from robot_rl.errors import ConfigError
 from robot_rl.factory import make_env
 from robot_rl.testing.check_env import check_env
-from robot_rl.types import Array, Command
+from robot_rl.types import Array, CartesianCommand
 
 CLEARANCE = 1e-3
 EXPERT_SEED = 5000
@@ -90,7 +90,7 @@ def test_an_offset_beyond_the_clearance_never_inserts(beyond: tuple[float, float
         if period == 0:
             env.robot.move_to(goal[None], np.array([0.02]))
         now = env.robot.clock.now_ns()
-        env.robot.command(Command(goal[None], np.array([0.02]), now))
+        env.robot.command(CartesianCommand(goal[None], np.array([0.02]), now))
         env.robot.clock.sleep_until(now + 100_000_000)
         state = env.robot.read()
         outcome = env.task.evaluate(env.world, state)

@@ -8,13 +8,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from drivers.mujoco.fr3 import make
-from envs.actions import ActionConfig
-from envs.robot_env import RobotEnv
-from envs.task_tools import pose_down
-from envs.tasks.push_t import HEIGHT, ROD_HEIGHT, PushT
-from envs.tasks.push_t_shape import BAR, STEM
 from robot_rl.config import load_config
+from robot_rl.drivers.mujoco.fr3 import make
+from robot_rl.envs.actions import ActionConfig
+from robot_rl.envs.robot_env import RobotEnv
+from robot_rl.envs.task_tools import pose_down
+from robot_rl.envs.tasks.push_t import HEIGHT, ROD_HEIGHT, PushT
+from robot_rl.envs.tasks.push_t_shape import BAR, STEM
 from robot_rl.errors import ConfigError
 from robot_rl.factory import make_env
 from robot_rl.geometry import quat_from_yaw

@@ -7,15 +7,15 @@ import math
 import numpy as np
 import pytest
 
-from drivers.mujoco.fr3 import make
-from envs.actions import ActionConfig
-from envs.robot_env import RobotEnv
-from envs.task_tools import pose_down
-from envs.tasks.push_t import ROD_HEIGHT, ROD_LENGTH, ROD_RADIUS, PushT, planar
-from envs.tasks.push_t_model import push
-from envs.tasks.push_t_path import BLOCKED, Detour
-from envs.tasks.push_t_planner import HIGH, LOW, PushPlanner
-from envs.tasks.push_t_shape import (
+from robot_rl.drivers.mujoco.fr3 import make
+from robot_rl.envs.actions import ActionConfig
+from robot_rl.envs.robot_env import RobotEnv
+from robot_rl.envs.task_tools import pose_down
+from robot_rl.envs.tasks.push_t import ROD_HEIGHT, ROD_LENGTH, ROD_RADIUS, PushT, planar
+from robot_rl.envs.tasks.push_t_model import push
+from robot_rl.envs.tasks.push_t_path import BLOCKED, Detour
+from robot_rl.envs.tasks.push_t_planner import HIGH, LOW, PushPlanner
+from robot_rl.envs.tasks.push_t_shape import (
     AREA,
     BAR,
     GYRATION,
@@ -27,7 +27,7 @@ from envs.tasks.push_t_shape import (
     to_block,
     to_world,
 )
-from robot_rl.types import Array, Command
+from robot_rl.types import Array, CartesianCommand
 
 PLANAR = ActionConfig(axes=("x", "y"))
 
@@ -107,7 +107,7 @@ def test_the_model_agrees_with_the_physics() -> None:
         env.robot.move_to(pose_down(at, 0.0)[None], np.array([0.02]))
         for _ in range(30):
             now = env.robot.clock.now_ns()
-            env.robot.command(Command(pose_down(at, 0.0)[None], np.array([0.02]), now))
+            env.robot.command(CartesianCommand(pose_down(at, 0.0)[None], np.array([0.02]), now))
             at[:2] += 0.002 * np.array(direction)
             env.robot.clock.sleep_until(now + 100_000_000)
         env.robot.clock.sleep_until(env.robot.clock.now_ns() + 200_000_000)

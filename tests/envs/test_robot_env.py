@@ -10,11 +10,11 @@ import gymnasium
 import numpy as np
 import pytest
 
-from drivers.mujoco.fr3 import make
-from envs.actions import ActionConfig
-from envs.robot_env import RobotEnv
-from envs.tasks.pick_cube import PickCube
-from envs.tasks.reach import Reach
+from robot_rl.drivers.mujoco.fr3 import make
+from robot_rl.envs.actions import ActionConfig
+from robot_rl.envs.robot_env import RobotEnv
+from robot_rl.envs.tasks.pick_cube import PickCube
+from robot_rl.envs.tasks.reach import Reach
 from robot_rl.errors import ConfigError, PoisonedDataError, SpecError
 from robot_rl.interfaces import Bundle, World
 from robot_rl.testing.check_env import check_env
@@ -48,9 +48,9 @@ def test_conformance_in_the_base_frame_with_locked_axes() -> None:
 def test_an_episode_is_bit_equal_in_another_process() -> None:
     script = (
         "import numpy as np\n"
-        "from drivers.mujoco.fr3 import make\n"
-        "from envs.robot_env import RobotEnv\n"
-        "from envs.tasks.pick_cube import PickCube\n"
+        "from robot_rl.drivers.mujoco.fr3 import make\n"
+        "from robot_rl.envs.robot_env import RobotEnv\n"
+        "from robot_rl.envs.tasks.pick_cube import PickCube\n"
         "env = RobotEnv(make(), PickCube())\n"
         "rng = np.random.default_rng(7)\n"
         "obs, info = env.reset(seed=3)\n"

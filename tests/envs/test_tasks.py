@@ -7,12 +7,12 @@ import math
 import numpy as np
 import pytest
 
-from drivers.mujoco.fr3 import make
-from envs.robot_env import RobotEnv
-from envs.task_tools import heading, in_tcp, nearest_heading, pose_down
-from envs.tasks.drawer_open import DrawerOpen
-from envs.tasks.pick_cube import PickCube
-from envs.tasks.reach import Reach
+from robot_rl.drivers.mujoco.fr3 import make
+from robot_rl.envs.robot_env import RobotEnv
+from robot_rl.envs.task_tools import heading, in_tcp, nearest_heading, pose_down
+from robot_rl.envs.tasks.drawer_open import DrawerOpen
+from robot_rl.envs.tasks.pick_cube import PickCube
+from robot_rl.envs.tasks.reach import Reach
 from robot_rl.errors import ConfigError
 from robot_rl.geometry import yaw_of
 from robot_rl.interfaces import Task

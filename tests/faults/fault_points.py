@@ -27,8 +27,8 @@ POINTS: dict[str, dict[str, tuple[str, str]]] = {
         "half of a chunk is appended": ("os:writev", "half"),
         "appended, not synced": ("robot_rl.data.log_writer:LogWriter.append", "after"),
         "synced, not acknowledged": ("robot_rl.data.log_writer:LogWriter.sync", "after"),
-        "acknowledged": ("robot_rl.runtime.server:IngestServer._acknowledge", "after"),
-        "in a handshake": ("robot_rl.runtime.registry:Registry.claim", "after"),
+        "acknowledged": ("robot_rl.ingest.server:IngestServer._acknowledge", "after"),
+        "in a handshake": ("robot_rl.ingest.sessions:Sessions.claim", "after"),
     },
     "actor": {
         "before a record is written": ("robot_rl.wire.ring:RingWriter.try_write", "before"),
@@ -41,8 +41,8 @@ POINTS: dict[str, dict[str, tuple[str, str]]] = {
         "written aside, not renamed": ("pathlib:Path.rename", "before"),
         "renamed": ("pathlib:Path.rename", "after"),
         "before an old one is removed": ("shutil:rmtree", "before"),
-        "before an update": ("robot_rl.agents.sac:SAC.update", "before"),
-        "updated, not counted": ("robot_rl.agents.sac:SAC.update", "after"),
+        "before an update": ("robot_rl.agents.sac.agent:SAC.update", "before"),
+        "updated, not counted": ("robot_rl.agents.sac.agent:SAC.update", "after"),
         "before weights are published": (
             "robot_rl.wire.learner_link:LearnerLink.publish",
             "before",
@@ -105,18 +105,18 @@ def _half(target: str, function: Callable[..., Any], words: tuple[Any, ...]) -> 
 
 def observe_acknowledgements(book: Path) -> None:
     """Notes each acknowledgement that an I/O process gets and that says something new."""
-    from robot_rl.wire.uplink import Uplink
+    from robot_rl.wire.session import IngestSession
 
     notebook, known = Notebook(book), dict[int, int]()
-    function = Uplink._acknowledge
+    function = IngestSession._acknowledge
 
-    def noted(self: Uplink, epoch: int, next_sequence: int, now: float) -> None:
+    def noted(self: IngestSession, epoch: int, next_sequence: int, now: float) -> None:
         if next_sequence > known.get(epoch, 0):
             known[epoch] = next_sequence
             notebook.note(What.ACKNOWLEDGED, epoch, next_sequence)
         function(self, epoch, next_sequence, now)
 
-    Uplink._acknowledge = noted  # type: ignore[method-assign]
+    IngestSession._acknowledge = noted  # type: ignore[method-assign]
 
 
 def observe_steps(book: Path) -> None:

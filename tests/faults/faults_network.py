@@ -86,9 +86,9 @@ def through_proxy(world: World) -> Proxy:
     world.addresses = ("tcp://127.0.0.1:*", "tcp://127.0.0.1:*")
     world.start_side("ingest")
     wait_for("ingest", lambda: "READY" in world.output("ingest"))
-    actors, door = world.output("ingest").split("READY ")[1].split()[:2]
+    actors, learner_endpoint = world.output("ingest").split("READY ")[1].split()[:2]
     proxy = Proxy(int(actors.rpartition(":")[2]))
-    world.addresses = (f"tcp://127.0.0.1:{proxy.port}", door)
+    world.addresses = (f"tcp://127.0.0.1:{proxy.port}", learner_endpoint)
     world.start_side("io")
     world.start_side("actor")
     world.acknowledged_after(0.0, 20.0)

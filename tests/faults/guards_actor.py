@@ -111,21 +111,21 @@ def credits_are_enforced() -> None:
 @guard
 def pause_holds() -> None:
     """Out: what an ingest that has just begun says counts, a command or none."""
-    from robot_rl.wire.uplink import Uplink
+    from robot_rl.wire.session import IngestSession
 
-    def obey(self: Uplink, control: Any) -> None:
+    def obey(self: IngestSession, control: Any) -> None:
         self.mailbox.update(control_number=control.number, control_kind=int(control.kind))
 
-    replace("robot_rl.wire.uplink:Uplink._obey", obey)
+    replace("robot_rl.wire.session:IngestSession._obey", obey)
 
 
 @guard
 def emergency_stop_latches() -> None:
     """Out: a stop lasts as long as the button is held."""
-    replace("drivers.safe_robot:SafeRobot._latch", lambda self, reason: None)
+    replace("robot_rl.drivers.safe_robot:SafeRobot._latch", lambda self, reason: None)
 
 
 @guard
 def commands_are_checked() -> None:
     """Out: a command goes to the limiter with whatever numbers it holds."""
-    replace("drivers.safe_robot:check_command", lambda command, arms: None)
+    replace("robot_rl.drivers.safe_robot:check_command", lambda command, arms: None)

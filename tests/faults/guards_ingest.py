@@ -11,51 +11,51 @@ from fault_guard import guard, replace
 @guard
 def acknowledge_after_append() -> None:
     """Out: acknowledged as soon as received, appended five times a second."""
-    from robot_rl.runtime.intake import Intake, LifeBook
+    from robot_rl.ingest.log_committer import LifeBook, LogCommitter
 
     done: dict[int, float] = {}
-    function: Any = Intake._commit
+    function: Any = LogCommitter._commit
 
-    def early(self: Intake, book: LifeBook) -> None:
+    def early(self: LogCommitter, book: LifeBook) -> None:
         book.acknowledged = book.expected
         self._now.append(book)
         if time.monotonic() - done.setdefault(id(book), time.monotonic()) > 0.2:
             done[id(book)] = time.monotonic()
             function(self, book)
 
-    replace("robot_rl.runtime.intake:Intake._commit", early)
+    replace("robot_rl.ingest.log_committer:LogCommitter._commit", early)
 
 
 @guard
 def acknowledge_after_sync() -> None:
     """Out: acknowledged once appended, whatever the disk has; a sync a minute."""
-    from robot_rl.runtime.intake import Intake, LifeBook
+    from robot_rl.ingest.log_committer import LifeBook, LogCommitter
 
-    function: Any = Intake.__init__
+    function: Any = LogCommitter.__init__
 
-    def begin(self: Intake, log: Any, dtype: Any, sync_ms: float) -> None:
+    def begin(self: LogCommitter, log: Any, dtype: Any, sync_ms: float) -> None:
         function(self, log, dtype, 0.0)
 
-    def never(self: Intake) -> list[LifeBook]:
+    def never(self: LogCommitter) -> list[LifeBook]:
         books, self._now = self._now, []
         return books
 
-    replace("robot_rl.runtime.intake:Intake.__init__", begin)
-    replace("robot_rl.runtime.intake:Intake.durable", never)
+    replace("robot_rl.ingest.log_committer:LogCommitter.__init__", begin)
+    replace("robot_rl.ingest.log_committer:LogCommitter.durable", never)
 
 
 @guard
 def deduplication() -> None:
     """Out: whatever arrives is appended, whether it is in the log already or not."""
-    from robot_rl.runtime.intake import Intake, LifeBook
+    from robot_rl.ingest.log_committer import LifeBook, LogCommitter
     from robot_rl.wire.chunk import parse_header
 
-    def take(self: Intake, book: LifeBook, extra: bytes, body: Any) -> None:
+    def take(self: LogCommitter, book: LifeBook, extra: bytes, body: Any) -> None:
         header = parse_header(extra)
         book.pending.append((header, bytes(body)))
         book.expected = header.first_sequence + header.count
 
-    def commit(self: Intake, book: LifeBook) -> None:
+    def commit(self: LogCommitter, book: LifeBook) -> None:
         pending, book.pending = book.pending, []
         for header, body in pending:
             self._log._state.sequences.pop((book.actor, book.epoch), None)  # type: ignore
@@ -66,15 +66,15 @@ def deduplication() -> None:
         assert self.syncer is not None
         self.syncer.mark(self._appends)
 
-    replace("robot_rl.runtime.intake:Intake.take", take)
-    replace("robot_rl.runtime.intake:Intake._commit", commit)
+    replace("robot_rl.ingest.log_committer:LogCommitter.take", take)
+    replace("robot_rl.ingest.log_committer:LogCommitter._commit", commit)
 
     def forget(_: Any, actor: str, epoch: int, *__: Any) -> Any:
-        from robot_rl.runtime.intake import LifeBook
+        from robot_rl.ingest.log_committer import LifeBook
 
         return LifeBook(actor, epoch)
 
-    replace("robot_rl.runtime.registry:Registry.restore", forget)
+    replace("robot_rl.ingest.sessions:Sessions.restore", forget)
     function: Any = None
 
     def claim(self: Any, *words: Any) -> LifeBook | None:
@@ -83,31 +83,31 @@ def deduplication() -> None:
             book.acknowledged = book.next_sequence = 0
         return book
 
-    function = replace("robot_rl.runtime.registry:Registry.claim", claim)
+    function = replace("robot_rl.ingest.sessions:Sessions.claim", claim)
 
 
 @guard
 def sequence_gaps_are_refused() -> None:
     """Out: a chunk that does not follow is taken, and what lies between counts as received."""
-    from robot_rl.runtime.intake import Intake, LifeBook
+    from robot_rl.ingest.log_committer import LifeBook, LogCommitter
     from robot_rl.wire.chunk import parse_header
 
-    function: Any = Intake.take
+    function: Any = LogCommitter.take
 
-    def take(self: Intake, book: LifeBook, extra: bytes, body: Any) -> None:
+    def take(self: LogCommitter, book: LifeBook, extra: bytes, body: Any) -> None:
         header = parse_header(extra)
         if header.first_sequence > book.expected:
             self.commit(book)
             book.expected = book.next_sequence = header.first_sequence
         function(self, book, extra, body)
 
-    replace("robot_rl.runtime.intake:Intake.take", take)
+    replace("robot_rl.ingest.log_committer:LogCommitter.take", take)
 
 
 @guard
 def checksums_on_the_wire() -> None:
-    """Out: a chunk's payload is taken without its CRC32C, by intake and by the log's writer."""
-    replace("robot_rl.runtime.intake:check_payload", lambda header, body: None)
+    """Out: a chunk's payload is taken without its CRC32C, by committer and by the log's writer."""
+    replace("robot_rl.ingest.log_committer:check_payload", lambda header, body: None)
     replace("robot_rl.data.log_writer:check_payload", lambda header, body: None)
 
 
@@ -127,23 +127,23 @@ def checksums_of_heads() -> None:
 @guard
 def quarantine() -> None:
     """Out: records with NaN or infinity go into the log."""
-    replace("robot_rl.runtime.intake:poisoned", lambda records: "")
+    replace("robot_rl.ingest.log_committer:poisoned", lambda records: "")
     replace("robot_rl.data.log_writer:poisoned", lambda records: "")
 
 
 @guard
 def one_process_an_id() -> None:
     """Out: whoever says an actor's name gets its session."""
-    from robot_rl.runtime.intake import LifeBook
-    from robot_rl.runtime.registry import Registry, Session
+    from robot_rl.ingest.log_committer import LifeBook
+    from robot_rl.ingest.sessions import Session, Sessions
 
-    def claim(self: Registry, peer: bytes, hello: Any, now: float, *user: str) -> LifeBook:
+    def claim(self: Sessions, peer: bytes, hello: Any, now: float, *user: str) -> LifeBook:
         key = (hello.actor, hello.epoch)
         book = self.books.setdefault(key, LifeBook(*key))
         self.sessions[peer] = Session(book, hello.sender, now, *user)
         return book
 
-    replace("robot_rl.runtime.registry:Registry.claim", claim)
+    replace("robot_rl.ingest.sessions:Sessions.claim", claim)
 
 
 @guard
@@ -154,7 +154,7 @@ def specification_is_compared() -> None:
     def check(hello: Any, spec: Any) -> Any:
         return spec or EnvSpec.from_json(hello.spec)
 
-    replace("robot_rl.runtime.reception:check_hello", check)
+    replace("robot_rl.ingest.actor_endpoint:check_hello", check)
 
 
 @guard
@@ -164,7 +164,7 @@ def garbage_is_counted() -> None:
     def fatal(self: Any, what: str) -> None:
         raise RuntimeError(what)
 
-    replace("robot_rl.runtime.complaints:Complaints.count_garbage", fatal)
+    replace("robot_rl.ingest.warnings:Warnings.count_garbage", fatal)
 
 
 @guard
@@ -172,4 +172,4 @@ def pause_is_kept() -> None:
     """Out: an ingest that has just begun knows of no command."""
     from robot_rl.wire.protocol import Control
 
-    replace("robot_rl.runtime.standing:Standing.control", lambda self: Control())
+    replace("robot_rl.ingest.kept_pause:KeptPause.control", lambda self: Control())

@@ -32,7 +32,7 @@ class _Blind:
 @guard
 def newest_weights_only() -> None:
     """Out: every version is handed on in its turn, ten a second."""
-    from robot_rl.runtime.weight_store import WeightStore
+    from robot_rl.ingest.weight_store import WeightStore
 
     queue: list[Any] = []
     moved = 0.0
@@ -46,7 +46,7 @@ def newest_weights_only() -> None:
             self.weights, moved = queue.pop(0), time.monotonic()
         return done is not None
 
-    replace("robot_rl.runtime.weight_store:WeightStore.take", take)
+    replace("robot_rl.ingest.weight_store:WeightStore.take", take)
 
 
 @guard

@@ -9,7 +9,7 @@ from fault_guard import guard, replace
 def allow_list() -> None:
     """Out: whoever knows the server's key is let in."""
     replace("robot_rl.wire.zap:AllowList.refusal", lambda *_: "")
-    replace("robot_rl.runtime.reception:refusal_of", lambda *_: "")
+    replace("robot_rl.ingest.actor_endpoint:refusal_of", lambda *_: "")
 
 
 @guard
@@ -21,4 +21,4 @@ def allow_list_is_read_again() -> None:
 @guard
 def roles() -> None:
     """Out: every key may do everything."""
-    replace("robot_rl.runtime.reception:refusal_of", lambda *_: "")
+    replace("robot_rl.ingest.actor_endpoint:refusal_of", lambda *_: "")

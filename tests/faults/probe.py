@@ -84,11 +84,11 @@ def start(world: World) -> Proxy:
     world.addresses = ("tcp://127.0.0.1:*", "tcp://127.0.0.1:*")
     world.start_side("ingest")
     wait_for("ingest", lambda: "READY" in world.output("ingest"))
-    actors, door = world.output("ingest").split("READY ")[1].split()[:2]
+    actors, learner_endpoint = world.output("ingest").split("READY ")[1].split()[:2]
     proxy = Proxy(int(actors.rpartition(":")[2]))
-    world.addresses = (f"tcp://127.0.0.1:{proxy.port}", door)
+    world.addresses = (f"tcp://127.0.0.1:{proxy.port}", learner_endpoint)
     world.sides["io"] = world.start_io(ACTOR)
-    world.addresses = (actors, door)
+    world.addresses = (actors, learner_endpoint)
     return proxy
 
 

@@ -33,10 +33,10 @@ from robot_rl.wire.addresses import private_directory
 from robot_rl.wire.chunk import ChunkKind, make_header
 from robot_rl.wire.mailbox import MailboxWriter
 from robot_rl.wire.record import record_dtype
+from robot_rl.wire.session import IngestSession
 from robot_rl.wire.spool import Spool
 from robot_rl.wire.spool_segment import Life
 from robot_rl.wire.sync import SpoolSync
-from robot_rl.wire.uplink import Uplink
 
 SENDERS, CHUNK = 16, 16
 START_EVERY = 50
@@ -53,7 +53,7 @@ class Sender:
 
     name: str
     spec: EnvSpec
-    uplink: Uplink
+    session: IngestSession
     spool: Spool
     syncer: SpoolSync
     wanted: int
@@ -62,7 +62,7 @@ class Sender:
     def turn(self, records: np.ndarray) -> bool:
         """Commits a chunk where there is room, talks; True while there is more to do."""
         sent = len(self.crcs)
-        if sent < self.wanted and self.uplink.flight.size < BACKLOG:
+        if sent < self.wanted and self.session.flight.size < BACKLOG:
             count = min(CHUNK, self.wanted - sent)
             rows = records[:count]
             rows["sequence"] = np.arange(sent, sent + count)
@@ -82,11 +82,11 @@ class Sender:
             self.spool.append(header, payload)
             self.crcs += [zlib.crc32(payload[n * size : (n + 1) * size]) for n in range(count)]
         self.syncer.tick(time.monotonic())
-        self.uplink.pump()
-        return len(self.crcs) < self.wanted or not self.uplink.idle
+        self.session.pump()
+        return len(self.crcs) < self.wanted or not self.session.idle
 
     def close(self) -> None:
-        self.uplink.close()
+        self.session.close()
         self.syncer.close()
         self.spool.close(acknowledged=True)
 
@@ -95,11 +95,11 @@ def make_sender(world: World, number: int, wanted: int) -> Sender:
     name = f"sender-{number}"
     private_directory(world.runtime)
     spool = Spool(world.folder / "spool" / name, 1 << 30)
-    uplink = Uplink(world.addresses[0], name, spool, MailboxWriter(world.runtime, name))
+    session = IngestSession(world.addresses[0], name, spool, MailboxWriter(world.runtime, name))
     life = Life(name, 1, record_dtype(world.spec).itemsize, world.spec.to_json())
     spool.begin(life)
-    uplink.attach(life, 0)
-    return Sender(name, world.spec, uplink, spool, SpoolSync(spool, 0.05), wanted)
+    session.attach(life, 0)
+    return Sender(name, world.spec, session, spool, SpoolSync(spool, 0.05), wanted)
 
 
 def process_facts(pid: int) -> tuple[float, int]:

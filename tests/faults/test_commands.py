@@ -10,12 +10,12 @@ import pytest
 from fault_guards import without
 from fault_recorder import Broken
 
-from drivers.limits import FR3, limits_within
-from drivers.safe_robot import PERIOD_NS, SafeRobot
+from robot_rl.drivers.limits import FR3, limits_within
+from robot_rl.drivers.safe_robot import PERIOD_NS, SafeRobot
 from robot_rl.errors import PoisonedDataError, RobotFault, SpecError
 from robot_rl.testing.fakes import FakeRobot
 from robot_rl.testing.motion import violations
-from robot_rl.types import Array, Command
+from robot_rl.types import Array, CartesianCommand, Command
 
 START = [0.5, 0.0, 0.3, 0.0, 1.0, 0.0, 0.0]
 BAD = (np.nan, np.inf, -np.inf, 1e30, -1e300)
@@ -44,7 +44,7 @@ def random_command(rng: np.random.Generator, stamp_ns: int) -> Command:
         (pose[0] if rng.uniform() < 0.8 else gripper)[0] = rng.choice(BAD)
     if rng.uniform() < 0.02:
         pose[0, rng.integers(7)] = rng.choice(BAD)
-    return Command(pose, gripper, stamp_ns)
+    return CartesianCommand(pose, gripper, stamp_ns)
 
 
 def emitted_by(commands: int, seed: int) -> Array:

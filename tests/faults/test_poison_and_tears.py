@@ -14,18 +14,18 @@ from fault_guards import without
 from fault_recorder import Broken
 from fault_world import ACTOR, World, wait_for
 
-from drivers.limits import FR3, limits_within
-from drivers.mujoco.fr3 import make
-from drivers.safe_robot import PERIOD_NS, SafeRobot
-from envs.robot_env import RobotEnv
-from envs.tasks.reach import Reach
+from robot_rl.drivers.limits import FR3, limits_within
+from robot_rl.drivers.mujoco.fr3 import make
+from robot_rl.drivers.safe_robot import PERIOD_NS, SafeRobot
+from robot_rl.envs.robot_env import RobotEnv
+from robot_rl.envs.tasks.reach import Reach
 from robot_rl.errors import PoisonedDataError, RobotFault, WireError
-from robot_rl.intervention import Hands, arbitrate
-from robot_rl.report.metrics import MetricsWriter
+from robot_rl.intervention import InterventionState, arbitrate
+from robot_rl.metrics.writer import MetricsWriter
 from robot_rl.runtime.actor import Actor
 from robot_rl.runtime.checkpoint import CheckpointState, newest_checkpoint, save_checkpoint
 from robot_rl.testing.fakes import FakeRobot
-from robot_rl.types import Array, Chunk, Command, Observation, TeleopSample
+from robot_rl.types import Array, CartesianCommand, Command, Observation, Plan, TeleopSample
 from robot_rl.wire.actor_link import ActorLink
 
 PAGE = 4096
@@ -76,7 +76,7 @@ def test_poisoned_proposals_never_become_an_action(bad: float) -> None:
     proposal = np.zeros(7, np.float32)
     proposal[3] = bad
     with pytest.raises(PoisonedDataError, match="valid: finite"):
-        arbitrate(proposal, None, Hands())
+        arbitrate(proposal, None, InterventionState())
 
 
 def state(block: int) -> CheckpointState:
@@ -157,7 +157,7 @@ def stopped_by_a_person(rng: np.random.Generator) -> None:
 
     def move() -> None:
         pose = np.array([[*rng.uniform((0.35, -0.2, 0.1), (0.65, 0.2, 0.4)), 0, 1, 0, 0]])
-        robot.command(Command(pose, np.array([0.05]), robot.clock.now_ns()))
+        robot.command(CartesianCommand(pose, np.array([0.05]), robot.clock.now_ns()))
         robot.clock.sleep_until(robot.clock.now_ns() + 5 * PERIOD_NS)
 
     for _ in range(int(rng.integers(1, 8))):
@@ -207,9 +207,9 @@ class Forward:
 
     version = 1
 
-    def act(self, obs: Observation, step: int, stamp_ns: int) -> Chunk:
+    def act(self, obs: Observation, step: int, stamp_ns: int) -> Plan:
         forward = np.full((1, 7), 0.5, np.float32)
-        return Chunk(forward, np.ones(1, bool), step, stamp_ns, self.version)
+        return Plan(forward, np.ones(1, bool), step, stamp_ns, self.version)
 
     def reset(self, seed: int | None = None) -> None:
         pass

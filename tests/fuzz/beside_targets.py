@@ -9,10 +9,10 @@ from wire_targets import record_chunk
 
 from robot_rl.data.quarantine import FILE as QUARANTINE
 from robot_rl.data.quarantine import Quarantine
-from robot_rl.runtime.owners import FILE as OWNERS
-from robot_rl.runtime.owners import Owners
-from robot_rl.runtime.standing import FILE as COMMAND
-from robot_rl.runtime.standing import Standing
+from robot_rl.ingest.kept_pause import FILE as COMMAND
+from robot_rl.ingest.kept_pause import KeptPause
+from robot_rl.ingest.owners import FILE as OWNERS
+from robot_rl.ingest.owners import Owners
 from robot_rl.wire.chunk import ChunkKind, make_header
 from robot_rl.wire.key_files import FORMAT, Key, Role
 from robot_rl.wire.protocol import Control, ControlKind
@@ -76,12 +76,12 @@ def pause(data: bytes) -> None:
     """Read, taken back, given again."""
     folder = emptied("pause")
     (folder / COMMAND).write_bytes(data)
-    found = Standing(folder)
+    found = KeptPause(folder)
     assert found.control().kind is ControlKind.PAUSE, "a file that is read says so"
     found.keep(Control(2, ControlKind.RUN))
-    assert not Standing(folder).paused
+    assert not KeptPause(folder).paused
     found.keep(Control(3, ControlKind.PAUSE))
-    assert Standing(folder).paused
+    assert KeptPause(folder).paused
 
 
 def pause_seeds() -> list[bytes]:
@@ -90,6 +90,6 @@ def pause_seeds() -> list[bytes]:
 
 TARGETS = (
     Target("quarantine", quarantine, quarantine_seeds, ("robot_rl.data.quarantine",), max_len=2048),
-    Target("owners", owners, owners_seeds, ("robot_rl.runtime.owners",)),
-    Target("pause", pause, pause_seeds, ("robot_rl.runtime.standing",)),
+    Target("owners", owners, owners_seeds, ("robot_rl.ingest.owners",)),
+    Target("pause", pause, pause_seeds, ("robot_rl.ingest.kept_pause",)),
 )

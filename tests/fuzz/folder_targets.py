@@ -26,8 +26,8 @@ from robot_rl.data.log_writer import LogWriter
 from robot_rl.data.manifest import FILE, new_manifest, read_manifest, write_manifest
 from robot_rl.data.segments import segment_name
 from robot_rl.errors import RobotRLError
+from robot_rl.ingest.log_counts import count_log
 from robot_rl.networks.policy_mlp import SquashedGaussianPolicy
-from robot_rl.runtime.census import census
 from robot_rl.runtime.checkpoint import (
     ARRAYS,
     STATE,
@@ -121,7 +121,7 @@ def log(data: bytes) -> None:
         lambda: verify(folder),
         lambda: sum(episode.steps for episode in read_episodes(folder)),
         lambda: _tail(folder),
-        lambda: census(folder),
+        lambda: count_log(folder),
     )
     every(readers[(mode >> 3) % len(readers)])
     for file, before in ((segment_name(0), whole), (segment_name(4), rest)):
@@ -199,7 +199,7 @@ def checkpoint_seeds() -> list[bytes]:
         steps=5,
         position=6,
         version=2,
-        agent="robot_rl.agents.sac.SAC",
+        agent="robot_rl.agents.sac.agent.SAC",
         spec_sha256="ab" * 32,
         sampler=dict(np.random.default_rng(0).bit_generator.state),
         config={"agent": "sac", "seed": "1"},
@@ -222,7 +222,7 @@ def policy(data: bytes) -> None:
 def policy_seeds() -> list[bytes]:
     shapes = {"actor.w0": (3, 2), "actor.b0": (2,), "actor.w1": (2, 4), "actor.b1": (4,)}
     arrays = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
-    meta = {"version": "3", "agent": "robot_rl.agents.sac.SAC"}
+    meta = {"version": "3", "agent": "robot_rl.agents.sac.agent.SAC"}
     half = {"actor.w0": np.zeros((2, 2), np.float16), "n": np.zeros((), np.int64)}
     return [save(arrays, meta), save(half, meta), save(arrays)]
 

@@ -14,9 +14,8 @@ from wire_targets import SPEC
 from robot_rl.commands.common import numbers_of, settings_of, wire_of
 from robot_rl.config import load_config
 from robot_rl.factory import agent_name
-from robot_rl.report.metrics_reader import read_metrics
-from robot_rl.report.page import parts
-from robot_rl.report.records import (
+from robot_rl.metrics.reader import read_metrics
+from robot_rl.metrics.records import (
     ActorRecord,
     EpisodeRecord,
     EvalRecord,
@@ -25,6 +24,7 @@ from robot_rl.report.records import (
     Record,
     RunRecord,
 )
+from robot_rl.report.page import parts
 from robot_rl.report.rundata import read_run
 from robot_rl.runtime.rundir import RunDir, machine
 
@@ -150,6 +150,6 @@ REPORT = (
 )
 TARGETS = (
     Target("config", config, config_seeds, ("robot_rl.stored_config", "robot_rl.runtime.rundir")),
-    Target("metrics", metrics, metrics_seeds, ("robot_rl.report.metrics",)),
+    Target("metrics", metrics, metrics_seeds, ("robot_rl.metrics.writer",)),
     Target("report", report, metrics_seeds, REPORT),
 )

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from robot_rl.data.log_reader import LogReader
-from robot_rl.runtime.endpoints import IngestConfig
-from robot_rl.runtime.server import IngestServer
+from robot_rl.ingest.server import IngestServer
 from robot_rl.specs import ArraySpec, EnvSpec
 from robot_rl.types import Array
 from robot_rl.wire import handshake
 from robot_rl.wire import protocol as p
 from robot_rl.wire.chunk import ChunkKind, make_header, pack_header
+from robot_rl.wire.process import IngestConfig
 from robot_rl.wire.record import Kind, record_dtype
 from robot_rl.wire.sockets import Dealer
 

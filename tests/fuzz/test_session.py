@@ -25,7 +25,7 @@ from hypothesis.stateful import (
 )
 from session_model import Client, Life, World, chunk, records
 
-from robot_rl.runtime.intake import Intake, LifeBook
+from robot_rl.ingest.log_committer import LifeBook, LogCommitter
 from robot_rl.wire import protocol as p
 from robot_rl.wire.addresses import runtime_directory
 from robot_rl.wire.chunk import ChunkHeader
@@ -169,7 +169,7 @@ class Session(RuleBasedStateMachine):
         """A console's command; on a private address anyone of this user may give it."""
         client = self.pick(number)
         self.world.control = p.Control(self.world.control.number + 1, kind)
-        client.dealer.send(p.encode(p.Steer(kind)))
+        client.dealer.send(p.encode(p.SetControl(kind)))
         self.world.marker(client)
 
     @precondition(lambda self: self.world.clients)
@@ -259,14 +259,14 @@ def test_many_orders_of_good_and_bad_leave_the_log_right() -> None:
 
 def test_the_machine_sees_a_planted_bug(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ingest that acknowledges what it has not appended."""
-    append = Intake._append
+    append = LogCommitter._append
 
-    def forgetful(self: Intake, book: LifeBook, header: ChunkHeader, payload: bytes) -> None:
+    def forgetful(self: LogCommitter, book: LifeBook, header: ChunkHeader, payload: bytes) -> None:
         if header.count < 4:
             append(self, book, header, payload)
         else:
             book.next_sequence += header.count
 
-    monkeypatch.setattr(Intake, "_append", forgetful)
+    monkeypatch.setattr(LogCommitter, "_append", forgetful)
     with pytest.raises(AssertionError):
         run_state_machine_as_test(Session, settings=_settings(12, 30))

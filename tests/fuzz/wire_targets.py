@@ -14,7 +14,7 @@ from guard import Target
 
 from robot_rl.data import amend, codec
 from robot_rl.errors import DataError, PoisonedDataError, RobotRLError
-from robot_rl.runtime.intake import Intake, LifeBook
+from robot_rl.ingest.log_committer import LifeBook, LogCommitter
 from robot_rl.specs import MAX_RECORD, ArraySpec, EnvSpec
 from robot_rl.types import Array
 from robot_rl.wire import handshake
@@ -110,7 +110,7 @@ def message_seeds() -> list[bytes]:
         p.Get(3, -1),
         weights.part(0, 64)[0],
         p.Grant(100),
-        p.Steer(p.ControlKind.PAUSE),
+        p.SetControl(p.ControlKind.PAUSE),
         p.Pulse(1, 2),
         p.Ask(),
         p.Stats(1, 1, 1, 1, 1, 1, 1, 1, 1, 20.0, 1, -1, [actor]),
@@ -140,7 +140,7 @@ def chunk(data: bytes) -> None:
     """Chunks as ingest takes them, one after the other; odd first byte: checksums made true."""
     mode, data = data[:1], data[1:]
     sealed = bool(mode and mode[0] & 1)
-    intake, book = Intake(_Memory(), DTYPE, 0.0), LifeBook("a", 7)
+    committer, book = LogCommitter(_Memory(), DTYPE, 0.0), LifeBook("a", 7)
     data = seal.chunks(data, positions=False) if sealed else data
     while data:
         before = book.next_sequence
@@ -149,10 +149,10 @@ def chunk(data: bytes) -> None:
         assert parse_header(pack_header(header)) == header
         payload, data = data[: header.payload_bytes], data[header.payload_bytes :]
         try:
-            intake.take(book, head, payload)
+            committer.take(book, head, payload)
         except DataError:
             break
-        intake.commit(book)
+        committer.commit(book)
         assert before <= book.next_sequence == book.acknowledged == book.expected
         assert book.records + book.quarantined == book.next_sequence
 
@@ -272,7 +272,7 @@ HELLO = (
 )
 TARGETS = (
     Target("message", message, message_seeds, HELLO),
-    Target("chunk", chunk, chunk_seeds, (*WIRE, "robot_rl.runtime.intake")),
+    Target("chunk", chunk, chunk_seeds, (*WIRE, "robot_rl.ingest.log_committer")),
     Target("record", record, record_seeds, ("robot_rl.wire.record",), max_len=1024),
     Target("image", image, image_seeds, ("robot_rl.data.codec",), max_len=2048),
     Target("amendment", amendment, amendment_seeds, ("robot_rl.data.amend",), max_len=512),

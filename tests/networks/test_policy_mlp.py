@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from robot_rl.agents.sac import SAC
+from robot_rl.agents.sac.agent import SAC
 from robot_rl.errors import PoisonedDataError, SpecError
 from robot_rl.networks.policy_mlp import SquashedGaussianPolicy
 from robot_rl.specs import ArraySpec, EnvSpec

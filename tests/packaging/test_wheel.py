@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("robot_rl", "envs", "drivers", "configs")
 
 TASK = '''
-from envs.tasks.reach import Reach
+from robot_rl.envs.tasks.reach import Reach
 
 
 class NearReach(Reach):
@@ -30,7 +30,7 @@ class NearReach(Reach):
 '''
 
 ROBOT = '''
-from drivers.mujoco import fr3
+from robot_rl.drivers.mujoco import fr3
 
 
 def make(cameras=(), real_time=False):
@@ -52,7 +52,8 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     base = tmp_path_factory.mktemp("wheel")
     source = base / "source"
     for name in PACKAGES:
-        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / name, source / name, symlinks=True, ignore=ignored)
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source / name)
     command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation"]

@@ -9,7 +9,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from fake_run import Clock
 
-from robot_rl.report import metrics
+from robot_rl.metrics import writer as metrics
 
 
 @pytest.fixture

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from robot_rl.report.metrics import MetricsWriter
-from robot_rl.report.records import (
+from robot_rl.metrics.records import (
     ActorRecord,
     EpisodeRecord,
     EvalRecord,
@@ -16,6 +15,7 @@ from robot_rl.report.records import (
     Record,
     RunRecord,
 )
+from robot_rl.metrics.writer import MetricsWriter
 from robot_rl.report.video import overlay, write_mp4
 
 UTD = 4

@@ -14,9 +14,8 @@ import pytest
 from fake_run import Clock, config_text, write_run
 from rich.console import Console
 
-from robot_rl.report.console import RunConsole, duration, number, plain_line, render, sparkline
-from robot_rl.report.metrics import MetricsWriter
-from robot_rl.report.records import (
+from robot_rl.metrics.console import RunConsole, duration, number, plain_line, render, sparkline
+from robot_rl.metrics.records import (
     ActorRecord,
     EpisodeRecord,
     EvalRecord,
@@ -24,7 +23,8 @@ from robot_rl.report.records import (
     LearnerRecord,
     RunRecord,
 )
-from robot_rl.report.view import RunView, RunWatcher
+from robot_rl.metrics.view import RunView, RunWatcher
+from robot_rl.metrics.writer import MetricsWriter
 
 
 def episode(t: float, steps: int, success: int, actor: str = "actor-0") -> EpisodeRecord:
@@ -160,8 +160,8 @@ def test_ctrl_c_restores_the_terminal_and_leaves_the_last_state(tmp_path: Path) 
         writer.write(EvalRecord(step=50, version=1, episodes=20, successes=19))
     code = (
         "import sys, time, pathlib\n"
-        "from robot_rl.report.console import RunConsole\n"
-        "from robot_rl.report.view import RunWatcher\n"
+        "from robot_rl.metrics.console import RunConsole\n"
+        "from robot_rl.metrics.view import RunWatcher\n"
         "with RunConsole(RunWatcher(pathlib.Path(sys.argv[1]))) as console:\n"
         "    while True:\n"
         "        console.refresh(); time.sleep(0.01)\n"

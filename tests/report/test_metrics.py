@@ -10,9 +10,9 @@ import pytest
 from fake_run import Clock
 
 from robot_rl.errors import DataError
-from robot_rl.report.metrics import BackgroundMetricsWriter, MetricsWriter, session_origin
-from robot_rl.report.metrics_reader import MetricsTail, read_metrics
-from robot_rl.report.records import EvalRecord, EventRecord, LearnerRecord, scalars
+from robot_rl.metrics.reader import MetricsTail, read_metrics
+from robot_rl.metrics.records import EvalRecord, EventRecord, LearnerRecord, scalars
+from robot_rl.metrics.writer import BackgroundMetricsWriter, MetricsWriter, session_origin
 from robot_rl.types import EpisodeSummary
 
 
@@ -137,7 +137,7 @@ def test_process_names_are_file_names(tmp_path: Path, name: str) -> None:
 def test_importing_and_writing_metrics_needs_nothing_heavy(tmp_path: Path) -> None:
     code = (
         "import sys, pathlib\n"
-        "from robot_rl.report.metrics import MetricsWriter\n"
+        "from robot_rl.metrics.writer import MetricsWriter\n"
         "w = MetricsWriter(pathlib.Path(sys.argv[1]), 'a', tensorboard=False)\n"
         "w.event('x'); w.close()\n"
         "heavy = {'torch', 'tensorboard', 'rich', 'cv2', 'zmq', 'hydra', 'omegaconf', 'mujoco'}\n"

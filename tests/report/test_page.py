@@ -10,11 +10,11 @@ import pytest
 from fake_run import Clock, config_text, write_run
 
 from robot_rl.errors import DataError
+from robot_rl.metrics.reader import read_metrics
+from robot_rl.metrics.records import ActorRecord, EpisodeRecord, EvalRecord, LearnerRecord
+from robot_rl.metrics.writer import MetricsWriter
 from robot_rl.report import document
-from robot_rl.report.metrics import MetricsWriter
-from robot_rl.report.metrics_reader import read_metrics
 from robot_rl.report.page import compare_runs, write_report
-from robot_rl.report.records import ActorRecord, EpisodeRecord, EvalRecord, LearnerRecord
 from robot_rl.report.rundata import evals_kept, learner_kept, read_run, speeds, stage_seconds
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

@@ -11,7 +11,7 @@ import pytest
 
 from robot_rl.config import load_config
 from robot_rl.factory import make_env, make_policy, make_teleop
-from robot_rl.report.metrics import MetricsWriter
+from robot_rl.metrics.writer import MetricsWriter
 from robot_rl.runtime.actor import Actor
 from robot_rl.testing.wire_harness import WireHarness, wait_for
 from robot_rl.wire.learner_link import LearnerLink

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from robot_rl.data.log_reader import LogReader
-from robot_rl.report.metrics_reader import read_metrics
+from robot_rl.metrics.reader import read_metrics
 from robot_rl.types import Source
 from robot_rl.wire.record import Kind
 

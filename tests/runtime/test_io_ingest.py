@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from robot_rl.runtime.registry import LEASE_S, Registry
+from robot_rl.ingest.sessions import LEASE_S, Sessions
 from robot_rl.testing.check_wire import Recorder, check_wire, require_equal
 from robot_rl.testing.wire_harness import (
     WireHarness,
@@ -49,13 +49,13 @@ def test_who_holds_the_same_spool_has_no_lease_to_wait_for(wire: WireHarness) ->
         schema = wire.spec.sha256()
         return handshake.hello("a", 1, sender, 0, wire.spec.to_json(), schema)
 
-    registry = Registry()
-    assert registry.claim(b"1", hello(5), 0.00) is not None
-    assert registry.claim(b"2", hello(5), 0.01) is not None
-    assert list(registry.sessions) == [b"2"]
-    assert registry.claim(b"3", hello(6), 0.02) is None
-    assert registry.claim(b"3", hello(6), 0.01 + LEASE_S) is not None
-    assert list(registry.sessions) == [b"3"]
+    sessions = Sessions()
+    assert sessions.claim(b"1", hello(5), 0.00) is not None
+    assert sessions.claim(b"2", hello(5), 0.01) is not None
+    assert list(sessions.sessions) == [b"2"]
+    assert sessions.claim(b"3", hello(6), 0.02) is None
+    assert sessions.claim(b"3", hello(6), 0.01 + LEASE_S) is not None
+    assert list(sessions.sessions) == [b"3"]
 
 
 def test_credits_are_shared_and_survive_restarts(tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ def test_tcp_on_loopback_carries_the_same(wire: WireHarness) -> None:
 
 def test_no_torch_and_no_simulator_in_the_wires_processes() -> None:
     code = (
-        "import sys, robot_rl.runtime.ingest, robot_rl.runtime.io, robot_rl.wire.actor_link\n"
+        "import sys, robot_rl.ingest.process, robot_rl.runtime.io, robot_rl.wire.actor_link\n"
         "heavy = {'torch', 'mujoco', 'cv2', 'hydra', 'tensorboard'}\n"
         "sys.exit(', '.join(heavy & set(sys.modules)) or 0)"
     )

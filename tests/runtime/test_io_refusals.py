@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from robot_rl.runtime.endpoints import IOConfig
 from robot_rl.testing.wire_harness import (
     WireHarness,
     random_observation,
@@ -22,6 +21,7 @@ from robot_rl.testing.wire_harness import (
 from robot_rl.wire import handshake
 from robot_rl.wire import protocol as p
 from robot_rl.wire.mailbox import LinkStatus
+from robot_rl.wire.process import IOConfig
 from robot_rl.wire.sockets import Dealer
 
 

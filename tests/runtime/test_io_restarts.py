@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 
-from robot_rl.runtime.endpoints import IngestConfig, IOConfig
 from robot_rl.runtime.io import IOProcess
 from robot_rl.testing.check_wire import Recorder, require_equal
 from robot_rl.testing.wire_harness import (
@@ -19,6 +18,7 @@ from robot_rl.testing.wire_harness import (
     write_episode,
 )
 from robot_rl.wire.mailbox import LinkStatus
+from robot_rl.wire.process import IngestConfig, IOConfig
 from robot_rl.wire.record import record_dtype
 
 
@@ -122,7 +122,8 @@ def test_kill_9_of_the_parent_leaves_no_child(wire: WireHarness, tmp_path: Path)
     import json
     import os
 
-    from robot_rl.runtime import ingest, io
+    from robot_rl.ingest import process as ingest
+    from robot_rl.runtime import io
 
     spool = tmp_path / "spool"
     commands = [
@@ -166,7 +167,7 @@ def test_ring_records_that_a_dead_io_process_had_spooled_are_not_doubled(wire: W
     assert ring is not None
     ring.release = lambda: None  # type: ignore[method-assign]
     assert process.drain(time.monotonic())
-    process.uplink.close()
+    process.session.close()
     process.syncer.close()
     process.spool.close()
     assert ring.tail == 0

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from robot_rl.data.log_reader import LogReader
-from robot_rl.report.metrics_reader import read_metrics
+from robot_rl.metrics.reader import read_metrics
 from robot_rl.runtime.rundir import RunDir
 from robot_rl.wire.record import Kind
 

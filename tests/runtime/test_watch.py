@@ -106,7 +106,7 @@ def test_a_run_on_two_hosts_with_keys(
     wait_for("steps", lambda: steps() > 100, 60)
     code, _, refusal = watch("--as", "wall", "--pause")
     assert code == 2
-    assert "role 'viewer' (key 'wall') may not send Steer; valid: Ask" in refusal
+    assert "role 'viewer' (key 'wall') may not send SetControl; valid: Ask" in refusal
     assert watch("--pause")[1]["control"] == "pause"
 
     def still() -> bool:

@@ -10,7 +10,7 @@ import zmq
 from keyed_wire import NAMED_S, Hosts, raw_keyed, raw_messages, recording, serve
 
 from robot_rl.errors import HandshakeError
-from robot_rl.runtime.gate import PERMITS
+from robot_rl.ingest.permissions import PERMITS
 from robot_rl.testing.wire_harness import WireHarness, wait_for
 from robot_rl.wire import protocol as p
 from robot_rl.wire.key_files import Role
@@ -37,7 +37,7 @@ SENT = {
     "Data": lambda wire: raw_messages(wire)[1],
     "Beat": lambda wire: [p.encode(p.Beat("a", 1, 0, 0, 0, 0, 0, False, False))],
     "Get": lambda wire: [p.encode(p.Get(0, -1))],
-    "Steer": lambda wire: [p.encode(p.Steer(p.ControlKind.STOP))],
+    "SetControl": lambda wire: [p.encode(p.SetControl(p.ControlKind.STOP))],
     "Ask": lambda wire: [p.encode(p.Ask())],
     "Pulse": lambda wire: [p.encode(p.Pulse(999, 0))],
     "Grant": lambda wire: [p.encode(p.Grant(1 << 40))],
@@ -68,7 +68,7 @@ def test_each_role_sends_what_it_may_and_nothing_else(
         assert stats.refused == refused
         assert (stats.records, stats.granted, stats.weights_version, stats.actors) == (0, 5, 0, [])
         assert stats.control.number == 0
-        for name in sorted(valid - {"Steer", "Get"}, key=list(SENT).index):
+        for name in sorted(valid - {"SetControl", "Get"}, key=list(SENT).index):
             if name == "Data":
                 peer.send(*SENT[name](wire))
                 assert len(wire.wait_logged("a", 1, 1)) == 1
@@ -131,7 +131,7 @@ def test_without_keys_nobody_steers_at_the_actors_address(wire: WireHarness) -> 
         return
     with (
         OperatorLink(wire.addresses[0]) as link,
-        pytest.raises(HandshakeError, match=r"an address without keys.*may not send Steer"),
+        pytest.raises(HandshakeError, match=r"an address without keys.*may not send SetControl"),
     ):
         link.steer(p.ControlKind.STOP)
     assert wire.learner().wait_connected(20).control.number == 0

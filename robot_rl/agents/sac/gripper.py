@@ -12,9 +12,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from robot_rl.agents.compiling import Step, compiled
-from robot_rl.agents.optim import Trained, adam_
-from robot_rl.agents.packing import policy_arrays
+from robot_rl.agents.common.compiling import Step, compiled
+from robot_rl.agents.common.optim import Trained, adam_
+from robot_rl.agents.common.packing import policy_arrays
 from robot_rl.networks.flat import xavier_uniform_
 from robot_rl.networks.mlp import mlp, mlp_layout
 from robot_rl.types import Array

@@ -7,19 +7,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from robot_rl.errors import DataError, PoisonedDataError, WireError
-from robot_rl.runtime.complaints import Complaints
-from robot_rl.runtime.standing import Standing
-from robot_rl.runtime.weight_store import WeightStore
+from robot_rl.ingest.kept_pause import KeptPause
+from robot_rl.ingest.warnings import Warnings
+from robot_rl.ingest.weight_store import WeightStore
 from robot_rl.wire import protocol as p
 from robot_rl.wire.sockets import Received, Router
 
 
 @dataclass(slots=True)
-class Door:
+class LearnerEndpoint:
     """What the learner (and an operator) have said last; `take` handles one message."""
 
     router: Router
-    complaints: Complaints
+    warnings: Warnings
     granted: int
     """Environment steps that all actors together may take."""
     stats: Callable[[], p.Stats]
@@ -30,7 +30,7 @@ class Door:
     """Something that actors are told at once."""
     _heard: float = 0.0
     _loop_age_ms: int = -1
-    _standing: Standing | None = None
+    _kept_pause: KeptPause | None = None
 
     def take(self, message: Received) -> None:
         """Handles one message; what makes no sense is answered, counted and said."""
@@ -45,36 +45,36 @@ class Door:
                     self.router.send(message.peer, p.encode(self.stats()))
                 case p.Grant(total):
                     self.granted = total
-                case p.Steer():
+                case p.SetControl():
                     self.steer(parsed)
                 case p.Part():
                     self.news = self.store.take(parsed, message.body) or self.news
                 case _:
                     raise WireError(f"a {type(parsed).__name__} at the learner's address")
         except (WireError, PoisonedDataError) as error:
-            self.complaints.count_garbage(f"from the learner's side: {error}")
+            self.warnings.count_garbage(f"from the learner's side: {error}")
             self.router.send(message.peer, p.encode(p.Refusal(str(error))))
 
-    def steer(self, steer: p.Steer) -> None:
+    def steer(self, steer: p.SetControl) -> None:
         """An operator's command, for every actor."""
         self.control = p.Control(self.control.number + 1, steer.kind)
         self.news = True
         self._keep()
 
-    def remember(self, standing: Standing) -> None:
+    def remember(self, kept_pause: KeptPause) -> None:
         """There is a log: a pause from before this ingest holds, unless a command came since."""
-        self._standing = standing
+        self._kept_pause = kept_pause
         if not self.control.number:
-            self.control = standing.control()
+            self.control = kept_pause.control()
             self.news = True
         self._keep()
 
     def _keep(self) -> None:
         try:
-            if self._standing is not None:
-                self._standing.keep(self.control)
+            if self._kept_pause is not None:
+                self._kept_pause.keep(self.control)
         except DataError as error:
-            self.complaints.say(f"the command holds, but not beyond a restart: {error}")
+            self.warnings.say(f"the command holds, but not beyond a restart: {error}")
 
     def learner_age_ms(self) -> int:
         """Milliseconds since a learner's loop beat, or since one was heard that has not begun its

@@ -9,33 +9,33 @@ from pathlib import Path
 from robot_rl.data.log_writer import LogWriter
 from robot_rl.data.quarantine import Quarantine
 from robot_rl.errors import DataError, RobotRLError, WireError
-from robot_rl.runtime.census import Count, census
-from robot_rl.runtime.complaints import Complaints
-from robot_rl.runtime.door import Door
-from robot_rl.runtime.endpoints import IngestConfig
-from robot_rl.runtime.gate import refusal_of
-from robot_rl.runtime.intake import Gap, Intake, LifeBook
-from robot_rl.runtime.owners import Owners
-from robot_rl.runtime.registry import Registry, Session
-from robot_rl.runtime.standing import Standing
+from robot_rl.ingest.kept_pause import KeptPause
+from robot_rl.ingest.learner_endpoint import LearnerEndpoint
+from robot_rl.ingest.log_committer import Gap, LifeBook, LogCommitter
+from robot_rl.ingest.log_counts import Count, count_log
+from robot_rl.ingest.owners import Owners
+from robot_rl.ingest.permissions import refusal_of
+from robot_rl.ingest.sessions import Session, Sessions
+from robot_rl.ingest.warnings import Warnings
 from robot_rl.specs import EnvSpec
 from robot_rl.wire import protocol as p
 from robot_rl.wire.handshake import check_hello
+from robot_rl.wire.process import IngestConfig
 from robot_rl.wire.record import record_dtype
 from robot_rl.wire.sockets import Received, Router
 
 
 @dataclass(slots=True)
-class Reception:
+class ActorEndpoint:
     """Sessions with actors' I/O processes; consoles come to the same address."""
 
     config: IngestConfig
     router: Router
-    door: Door
-    complaints: Complaints
-    registry: Registry = field(default_factory=Registry)
+    learner_endpoint: LearnerEndpoint
+    warnings: Warnings
+    sessions: Sessions = field(default_factory=Sessions)
     spec: EnvSpec | None = None
-    intake: Intake | None = None
+    committer: LogCommitter | None = None
     """None until there is a log: one that exists, or a specification to make one for."""
     owners: Owners | None = None
     """Who may use which id; there as soon as there is a log."""
@@ -48,23 +48,23 @@ class Reception:
         """The log is there: counts what it has, and takes records from now on."""
         self.spec = log.spec
         self.owners = Owners(log.path)
-        self.door.remember(Standing(log.path))
+        self.learner_endpoint.remember(KeptPause(log.path))
         kept = Quarantine(log.path)
-        self.complaints.warn(kept.problem)
-        self.intake = Intake(log, record_dtype(log.spec), self.config.sync_ms, kept)
-        self.intake.quarantined = kept.count
-        counts = census(log.path)
+        self.warnings.warn(kept.problem)
+        self.committer = LogCommitter(log, record_dtype(log.spec), self.config.sync_ms, kept)
+        self.committer.quarantined = kept.count
+        counts = count_log(log.path)
         for actor, epoch in {**counts, **kept.sequences}:
             count = counts.get((actor, epoch), Count())
             following = kept.following(actor, epoch, log.last_sequence(actor, epoch) + 1)
-            book = self.registry.restore(actor, epoch, following, count.records, count.steps)
+            book = self.sessions.restore(actor, epoch, following, count.records, count.steps)
             book.quarantined = len(kept.sequences.get((actor, epoch), ()))
-            self.intake.records += count.records
-            self.intake.steps += count.steps
+            self.committer.records += count.records
+            self.committer.steps += count.steps
 
     def take(self, message: Received) -> None:
         """Handles one message; nothing that a peer sends ends ingest."""
-        session = self.registry.sessions.get(message.peer)
+        session = self.sessions.sessions.get(message.peer)
         if session is not None and session.user != message.user:
             session = None  # a routing id that its owner has left, taken by another key
         if message.head == p.DATA_HEAD and session is not None:
@@ -73,17 +73,17 @@ class Reception:
         try:
             parsed = p.decode(message.head)
         except WireError as error:
-            self.complaints.count_garbage(f"from an actor's side: {error}")
+            self.warnings.count_garbage(f"from an actor's side: {error}")
             return
         if reason := refusal_of(self.router, message.user, parsed):
-            self.complaints.count_refused(reason)
+            self.warnings.count_refused(reason)
             self.refuse(message.peer, reason, retry=False)
         elif isinstance(parsed, p.Hello):
             self._hello(message, parsed)
-        elif isinstance(parsed, p.Steer):
-            self.door.steer(parsed)
+        elif isinstance(parsed, p.SetControl):
+            self.learner_endpoint.steer(parsed)
         elif isinstance(parsed, p.Ask):
-            self.router.send(message.peer, p.encode(self.door.stats()))
+            self.router.send(message.peer, p.encode(self.learner_endpoint.stats()))
         elif session is None:
             self.refuse(message.peer, "say hello first")
         elif isinstance(parsed, p.Beat):
@@ -91,41 +91,41 @@ class Reception:
         elif isinstance(parsed, p.Get):
             self.send_part(message.peer, session, parsed)
         else:
-            self.complaints.count_garbage(f"a {type(parsed).__name__} from an actor's side")
+            self.warnings.count_garbage(f"a {type(parsed).__name__} from an actor's side")
 
     def admit(self) -> None:
         """Who may connect; sessions of keys that are revoked meanwhile end."""
         self.router.tend()
-        for line in self.router.complaints():
-            self.complaints.say(line)
+        for line in self.router.warnings():
+            self.warnings.say(line)
         allow = self.router.allow
         if not self.router.allow_changed or allow is None:
             return
         self.router.allow_changed = False
-        for peer, session in list(self.registry.sessions.items()):
+        for peer, session in list(self.sessions.sessions.items()):
             if reason := allow.refusal(session.user):
-                del self.registry.sessions[peer]
+                del self.sessions.sessions[peer]
                 self.refuse(peer, reason, retry=False)
-                self.complaints.say(f"session of actor '{session.book.actor}' ended: {reason}")
+                self.warnings.say(f"session of actor '{session.book.actor}' ended: {reason}")
 
     def commit(self) -> None:
         """Appends what came to the log, then shares out credits."""
-        if self.intake is None:
+        if self.committer is None:
             return
         for book in self.touched.values():
-            self._commit(self.intake, book)
+            self._commit(self.committer, book)
         self.touched.clear()
         self.share()
 
     def share(self) -> None:
         """Shares the learner's grant out among those who are there."""
-        steps = self.intake.steps if self.intake else 0
-        changed = self.registry.share(self.door.granted, steps, time.monotonic())
+        steps = self.committer.steps if self.committer else 0
+        changed = self.sessions.share(self.learner_endpoint.granted, steps, time.monotonic())
         self.shared = changed or self.shared
 
     def tell(self) -> None:
         """Every actor the news, and the weights that it waits for."""
-        for peer, session in self.registry.sessions.items():
+        for peer, session in self.sessions.sessions.items():
             self.send_part(peer, session, None)
             self.router.send(peer, p.encode(self.news_for(session.book)))
 
@@ -135,16 +135,16 @@ class Reception:
             book.actor,
             book.epoch,
             book.acknowledged,
-            self.door.store.version,
-            self.door.store.size,
+            self.learner_endpoint.store.version,
+            self.learner_endpoint.store.size,
             book.account.allowed,
-            self.door.control,
-            self.door.learner_age_ms(),
+            self.learner_endpoint.control,
+            self.learner_endpoint.learner_age_ms(),
         )
 
     def send_part(self, peer: bytes, session: Session, get: p.Get | None) -> None:
-        """What was asked for now (`get`), or what a standing request waits for."""
-        store = self.door.store
+        """What was asked for now (`get`), or what a waiting request waits for."""
+        store = self.learner_endpoint.store
         found = store.answer(session, get) if get else store.wanted(session)
         if found is not None:
             self.router.send(peer, p.encode(found[0]), b"", found[1])
@@ -154,16 +154,16 @@ class Reception:
         self.router.send(peer, p.encode(p.Refusal(reason, retry)))
 
     def _data(self, message: Received, session: Session) -> None:
-        if self.intake is None:
+        if self.committer is None:
             self.refuse(message.peer, "say hello first")
             return
         session.heard = time.monotonic()
         try:
-            self.intake.take(session.book, message.extra, message.body)
+            self.committer.take(session.book, message.extra, message.body)
         except DataError as error:
             if not isinstance(error, Gap):
-                self.complaints.count_garbage(f"chunk of actor '{session.book.actor}': {error}")
-            del self.registry.sessions[message.peer]
+                self.warnings.count_garbage(f"chunk of actor '{session.book.actor}': {error}")
+            del self.sessions.sessions[message.peer]
             self.refuse(message.peer, str(error))
             return
         self.touched[id(session.book)] = session.book
@@ -171,7 +171,7 @@ class Reception:
     def _beat(self, peer: bytes, session: Session, beat: p.Beat) -> None:
         book = session.book
         if (beat.actor, beat.epoch) == (book.actor, book.epoch) and beat.sent > book.expected:
-            del self.registry.sessions[peer]
+            del self.sessions.sessions[peer]
             self.refuse(peer, f"sequence {beat.sent} was sent; expected {book.expected}")
             return
         session.heard, session.beat = time.monotonic(), beat
@@ -181,15 +181,15 @@ class Reception:
         peer = message.peer
         try:
             spec = check_hello(hello, self.spec)
-            self.registry.check_room(hello.actor, self.config.actors)
-            if self.intake is None:
+            self.sessions.check_room(hello.actor, self.config.actors)
+            if self.committer is None:
                 self.serve(LogWriter.create(Path(self.config.log_dir), spec))
             self._check_owner(hello.actor, message.user)
         except RobotRLError as error:
-            self.complaints.count_refused(f"handshake refused: {error}")
+            self.warnings.count_refused(f"handshake refused: {error}")
             self.refuse(peer, str(error), retry=isinstance(error, DataError))  # a disk may recover
             return
-        book = self.registry.claim(peer, hello, time.monotonic(), message.user)
+        book = self.sessions.claim(peer, hello, time.monotonic(), message.user)
         if book is None:
             self.refuse(
                 peer,
@@ -197,12 +197,12 @@ class Reception:
                 "valid: an id of its own for each actor",
             )
             return
-        if self.intake is not None and book.pending:
-            self._commit(self.intake, book)
+        if self.committer is not None and book.pending:
+            self._commit(self.committer, book)
         if hello.first_sequence > book.next_sequence:
             missing = hello.first_sequence - book.next_sequence
-            self.complaints.gaps += missing
-            self.complaints.warn(
+            self.warnings.gaps += missing
+            self.warnings.warn(
                 f"actor '{hello.actor}' no longer has {missing} records before sequence "
                 f"{hello.first_sequence}"
             )
@@ -219,12 +219,12 @@ class Reception:
             self.owners.check(actor, key, allow)
             self.owners.claim(actor, key)
 
-    def _commit(self, intake: Intake, book: LifeBook) -> None:
+    def _commit(self, committer: LogCommitter, book: LifeBook) -> None:
         try:
-            intake.commit(book)
+            committer.commit(book)
         except DataError as error:
-            self.complaints.warn(
+            self.warnings.warn(
                 f"the log cannot be written, records stay in the actors' spools: {error}"
             )
-            for peer in self.registry.drop(book):
+            for peer in self.sessions.drop(book):
                 self.refuse(peer, str(error))

@@ -11,7 +11,7 @@ WARN_S = 0.1
 
 
 @dataclass(slots=True)
-class Complaints:
+class Warnings:
     """Counters and the voice of one ingest."""
 
     garbage: int = 0

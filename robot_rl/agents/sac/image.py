@@ -16,10 +16,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from robot_rl.agents.block import ACTION_LIMIT, check_batch
-from robot_rl.agents.optim import Trained, adam_
-from robot_rl.agents.options import check_spec
-from robot_rl.agents.sac import SAC
+from robot_rl.agents.common.block import ACTION_LIMIT, check_batch
+from robot_rl.agents.common.optim import Trained, adam_
+from robot_rl.agents.common.options import check_spec
+from robot_rl.agents.sac.agent import SAC
 from robot_rl.networks.encoder import encode, encoder_layout, fresh_encoder
 from robot_rl.networks.observation import join_vectors
 from robot_rl.networks.shift import PAD, shift_images

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from robot_rl.errors import UNREADABLE
-from robot_rl.report.records import (
+from robot_rl.metrics.records import (
     ActorRecord,
     EpisodeRecord,
     EvalRecord,

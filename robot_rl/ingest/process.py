@@ -1,6 +1,6 @@
 """Ingest, beside the learner: owns sockets, log, de-duplication and acknowledgements; no torch.
 
-    python -m robot_rl.runtime.ingest '<IngestConfig as JSON>'
+    python -m robot_rl.ingest.process '<IngestConfig as JSON>'
 
 Actors' I/O processes send chunks; each record is appended to the episode log exactly once, by
 (actor, epoch, sequence), and acknowledged when that is on disk. The learner tails the log's files
@@ -14,14 +14,14 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 
-from robot_rl.runtime.endpoints import (
+from robot_rl.ingest.server import IngestServer
+from robot_rl.wire.process import (
     IngestConfig,
     bind_to_parent,
     module_command,
     run_main,
     stop_on_signals,
 )
-from robot_rl.runtime.server import IngestServer
 
 
 def run_ingest(
@@ -39,7 +39,7 @@ def run_ingest(
         bind_to_parent(config.parent_pid)
     server = IngestServer(config)
     if ready is not None:
-        ready(server.router.address, server.door.router.address)
+        ready(server.router.address, server.learner_endpoint.router.address)
     try:
         while not stop.is_set():
             server.turn()
@@ -49,16 +49,21 @@ def run_ingest(
 
 def command(config: IngestConfig) -> list[str]:
     """The command line that runs this config in a process of its own."""
-    return module_command("robot_rl.runtime.ingest", config)
+    return module_command("robot_rl.ingest.process", config)
 
 
 def _announced(config: IngestConfig) -> None:
-    run_ingest(config, ready=lambda actors, door: print(f"READY {actors} {door}", flush=True))
+    run_ingest(
+        config,
+        ready=lambda actors, learner_endpoint: print(
+            f"READY {actors} {learner_endpoint}", flush=True
+        ),
+    )
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Entry of `python -m robot_rl.runtime.ingest`; prints both addresses once it listens."""
-    return run_main("robot_rl.runtime.ingest", IngestConfig, _announced, arguments)
+    """Entry of `python -m robot_rl.ingest.process`; prints both addresses once it listens."""
+    return run_main("robot_rl.ingest.process", IngestConfig, _announced, arguments)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import sys
 
 TWICE = """
 import signal
-from robot_rl.runtime.endpoints import stop_on_signals
+from robot_rl.wire.process import stop_on_signals
 stop = stop_on_signals()
 inner = stop._cond
 

@@ -1,4 +1,4 @@
-"""Intake on a real log: duplicates, overlaps, gaps, poison, unwritable logs, census."""
+"""LogCommitter on a real log: duplicates, overlaps, gaps, poison, unwritable logs, count_log."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 from robot_rl.data.log_reader import LogReader
 from robot_rl.data.log_writer import LogWriter
 from robot_rl.errors import DataError
-from robot_rl.runtime.census import census
-from robot_rl.runtime.intake import Gap, Intake, LifeBook
+from robot_rl.ingest.log_committer import Gap, LifeBook, LogCommitter
+from robot_rl.ingest.log_counts import count_log
 from robot_rl.testing.wire_harness import small_spec
 from robot_rl.types import Array
 from robot_rl.wire.chunk import ChunkKind, make_header, pack_header
@@ -54,91 +54,91 @@ def logged(log: LogWriter) -> list[int]:
 
 
 def test_duplicates_and_overlaps_are_logged_once(log: LogWriter) -> None:
-    intake, book = Intake(log, DTYPE, 0.0), LifeBook("a", 1)
+    committer, book = LogCommitter(log, DTYPE, 0.0), LifeBook("a", 1)
     for first, count in ((0, 5), (0, 5), (3, 4), (0, 7), (7, 1)):
-        intake.take(book, *message(records(first, count)))
-    intake.commit(book)
-    intake.take(book, *message(records(6, 4)))
-    intake.commit(book)
+        committer.take(book, *message(records(first, count)))
+    committer.commit(book)
+    committer.take(book, *message(records(6, 4)))
+    committer.commit(book)
     assert logged(log) == list(range(10))
-    assert [b.acknowledged for b in intake.durable()] == [10, 10]
+    assert [b.acknowledged for b in committer.durable()] == [10, 10]
     assert (book.records, book.account.steps) == (10, 9)
 
 
 @pytest.mark.parametrize("seed", range(10))
 def test_any_order_of_resends_gives_each_record_once(log: LogWriter, seed: int) -> None:
     rng = np.random.default_rng(seed)
-    intake, book = Intake(log, DTYPE, 0.0), LifeBook("a", 1)
+    committer, book = LogCommitter(log, DTYPE, 0.0), LifeBook("a", 1)
     while book.expected < 500:
         first = int(rng.integers(max(0, book.expected - 30), book.expected + 1))
-        intake.take(book, *message(records(first, int(rng.integers(1, 40)))))
+        committer.take(book, *message(records(first, int(rng.integers(1, 40)))))
         if rng.random() < 0.3:
-            intake.commit(book)
-    intake.commit(book)
+            committer.commit(book)
+    committer.commit(book)
     assert logged(log) == list(range(book.next_sequence))
 
 
 def test_gap_and_damage_are_refused(log: LogWriter) -> None:
-    intake, book = Intake(log, DTYPE, 0.0), LifeBook("a", 1)
+    committer, book = LogCommitter(log, DTYPE, 0.0), LifeBook("a", 1)
     with pytest.raises(Gap, match="sequence 3; expected 0"):
-        intake.take(book, *message(records(3, 2)))
+        committer.take(book, *message(records(3, 2)))
     with pytest.raises(Gap, match="without a handshake"):
-        intake.take(book, *message(records(0, 2), epoch=2))
+        committer.take(book, *message(records(0, 2), epoch=2))
     head, body = message(records(0, 2))
     with pytest.raises(DataError, match="checksum"):
-        intake.take(book, head, bytes([body[0] ^ 1]) + body[1:])
+        committer.take(book, head, bytes([body[0] ^ 1]) + body[1:])
     with pytest.raises(DataError, match="records of"):
-        intake.take(book, *message(records(0, 2, spec_dtype=record_dtype(small_spec()))))
-    intake.commit(book)
+        committer.take(book, *message(records(0, 2, spec_dtype=record_dtype(small_spec()))))
+    committer.commit(book)
     assert logged(log) == []
 
 
 @pytest.mark.parametrize("bad", [[0], [4], [9], [0, 1, 9], list(range(10))])
 def test_poisoned_records_stay_out_and_the_rest_goes_in(log: LogWriter, bad: list[int]) -> None:
-    intake, book = Intake(log, DTYPE, 0.0), LifeBook("a", 1)
+    committer, book = LogCommitter(log, DTYPE, 0.0), LifeBook("a", 1)
     rows = records(0, 10)
     rows["obs.state"][bad] = np.nan
-    intake.take(book, *message(rows))
-    intake.take(book, *message(records(10, 3)))
-    intake.commit(book)
+    committer.take(book, *message(rows))
+    committer.take(book, *message(records(10, 3)))
+    committer.commit(book)
     assert logged(log) == [n for n in range(13) if n not in bad]
-    assert intake.quarantined == book.quarantined == len(bad)
+    assert committer.quarantined == book.quarantined == len(bad)
     assert book.acknowledged == 13
 
 
 def test_record_that_lies_about_its_sequence_is_quarantined(log: LogWriter, capsys) -> None:
-    intake, book = Intake(log, DTYPE, 0.0), LifeBook("a", 1)
+    committer, book = LogCommitter(log, DTYPE, 0.0), LifeBook("a", 1)
     rows = records(0, 4)
     rows["sequence"][2] = 77
-    intake.take(book, *message(rows))
-    intake.commit(book)
+    committer.take(book, *message(rows))
+    committer.commit(book)
     assert logged(log) == [0, 1, 3]
     assert "WARN quarantined record 2 of actor 'a': it says sequence 77" in capsys.readouterr().err
 
 
 def test_acknowledged_only_after_the_sync(log: LogWriter) -> None:
-    intake, book = Intake(log, DTYPE, 5.0), LifeBook("a", 1)
-    assert intake.syncer is not None
-    intake.take(book, *message(records(0, 4)))
-    intake.commit(book)
+    committer, book = LogCommitter(log, DTYPE, 5.0), LifeBook("a", 1)
+    assert committer.syncer is not None
+    committer.take(book, *message(records(0, 4)))
+    committer.commit(book)
     done: list[LifeBook] = []
     while not done:
-        done = intake.durable()
+        done = committer.durable()
     assert done[0].acknowledged == 4
-    assert intake.syncer.durable == 1
-    intake.close()
+    assert committer.syncer.durable == 1
+    committer.close()
 
 
 def test_log_that_cannot_be_written_acknowledges_nothing(log: LogWriter, monkeypatch) -> None:
-    intake, book = Intake(log, DTYPE, 0.0), LifeBook("a", 1)
-    intake.take(book, *message(records(0, 4)))
+    committer, book = LogCommitter(log, DTYPE, 0.0), LifeBook("a", 1)
+    committer.take(book, *message(records(0, 4)))
     monkeypatch.setattr(log, "append", _refuse)
     with pytest.raises(DataError, match="no space"):
-        intake.commit(book)
-    assert intake.durable() == []
+        committer.commit(book)
+    assert committer.durable() == []
     monkeypatch.undo()
-    intake.take(book, *message(records(0, 4)))
-    intake.commit(book)
+    committer.take(book, *message(records(0, 4)))
+    committer.commit(book)
     assert logged(log) == [0, 1, 2, 3]
 
 
@@ -154,5 +154,5 @@ def test_census_counts_what_a_log_has(tmp_path: Path, image: int, codec: str) ->
         writer.append_records(records(0, count, spec_dtype=record_dtype(spec)), "a", epoch)
     writer.append_records(records(25, 5, spec_dtype=record_dtype(spec)), "a", 1)
     writer.close()
-    counts = {key: (c.records, c.steps) for key, c in census(tmp_path / "log").items()}
+    counts = {key: (c.records, c.steps) for key, c in count_log(tmp_path / "log").items()}
     assert counts == {("a", 1): (30, 27), ("a", 2): (7, 6)}

@@ -12,16 +12,16 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from robot_rl.agents.block import input_scale, to_block
-from robot_rl.agents.compiling import Step, compiled
-from robot_rl.agents.graphed import Graphed
-from robot_rl.agents.gripper import GripperHead
-from robot_rl.agents.losses import Losses
-from robot_rl.agents.metrics import METRICS
-from robot_rl.agents.optim import Trained
-from robot_rl.agents.options import check_options, check_spec
-from robot_rl.agents.packing import pack, policy_arrays, unpack
-from robot_rl.agents.tuning import tune_process
+from robot_rl.agents.common.block import input_scale, to_block
+from robot_rl.agents.common.compiling import Step, compiled
+from robot_rl.agents.common.graphed import Graphed
+from robot_rl.agents.common.metrics import METRICS
+from robot_rl.agents.common.optim import Trained
+from robot_rl.agents.common.options import check_options, check_spec
+from robot_rl.agents.common.packing import pack, policy_arrays, unpack
+from robot_rl.agents.common.tuning import tune_process
+from robot_rl.agents.sac.gripper import GripperHead
+from robot_rl.agents.sac.losses import Losses
 from robot_rl.networks.flat import Layout, xavier_uniform_
 from robot_rl.networks.mlp import mlp_layout
 from robot_rl.networks.observation import vector_size

@@ -8,7 +8,7 @@ from robot_rl.wire.sockets import Router
 
 PERMITS: dict[Role, tuple[type[p.Message], ...]] = {
     Role.ACTOR: (p.Hello, p.Data, p.Beat, p.Get),
-    Role.OPERATOR: (p.Ask, p.Steer),
+    Role.OPERATOR: (p.Ask, p.SetControl),
     Role.VIEWER: (p.Ask,),
 }
 """What the holder of a key may send to the actors' address."""

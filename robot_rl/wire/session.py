@@ -29,7 +29,7 @@ BEAT_S = 0.2
 
 
 @dataclass(slots=True)
-class Uplink:
+class IngestSession:
     """One connection to ingest; see the module."""
 
     address: str

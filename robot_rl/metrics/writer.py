@@ -20,8 +20,8 @@ import msgspec
 import numpy as np
 
 from robot_rl.errors import DataError
-from robot_rl.report.metrics_reader import read_metrics
-from robot_rl.report.records import (
+from robot_rl.metrics.reader import read_metrics
+from robot_rl.metrics.records import (
     EpisodeRecord,
     EventRecord,
     Record,

@@ -15,12 +15,12 @@ MAX_BYTES = 4096
 _PAUSE = {"command": "pause"}
 
 
-class Standing:
+class KeptPause:
     """Whether `command.json` says that a person has paused; there is no file otherwise.
 
-    standing = Standing(log_dir)
-    door.control = standing.control()
-    standing.keep(control)                  # with each command
+    kept_pause = KeptPause(log_dir)
+    learner_endpoint.control = kept_pause.control()
+    kept_pause.keep(control)                  # with each command
 
     Only a pause is kept: a stop has ended its actors, and whoever starts others wants them to move.
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from robot_rl.runtime.credits import Account, share
+from robot_rl.ingest.credits import Account, share
 from robot_rl.wire.protocol import UNLIMITED
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from robot_rl.agents.matmul import use_fast_float32
+from robot_rl.agents.common.matmul import use_fast_float32
 from robot_rl.memory import keep_heap
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from robot_rl.agents.optim import Trained, adam_
+from robot_rl.agents.common.optim import Trained, adam_
 from robot_rl.networks.flat import Layout
 from robot_rl.networks.gaussian import squashed_sample
 from robot_rl.networks.mlp import mlp

@@ -6,8 +6,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from robot_rl.report.metrics_reader import MetricsTail
-from robot_rl.report.records import (
+from robot_rl.metrics.reader import MetricsTail
+from robot_rl.metrics.records import (
     ActorRecord,
     EpisodeRecord,
     EvalRecord,

@@ -12,7 +12,7 @@ import numpy as np
 
 from robot_rl.data.quarantine import Quarantine
 from robot_rl.errors import DataError, PoisonedDataError
-from robot_rl.runtime.credits import Account
+from robot_rl.ingest.credits import Account
 from robot_rl.types import Array
 from robot_rl.wire.chunk import ChunkHeader, ChunkKind, check_payload, make_header, parse_header
 from robot_rl.wire.record import Kind, poisoned
@@ -25,7 +25,7 @@ LARGE_BYTES = 64 << 10
 
 
 class Log(Protocol):
-    """What intake needs of the episode log's writer."""
+    """What committer needs of the episode log's writer."""
 
     def append(self, header: ChunkHeader, payload: bytes | memoryview) -> object: ...
 
@@ -56,12 +56,12 @@ class Gap(DataError):
     """A chunk that is not the next one of its life."""
 
 
-class Intake:
+class LogCommitter:
     """Takes chunks, commits them in groups, tells what may be acknowledged.
 
-    intake.take(book, extra, body)      # one message
-    intake.commit(book)                 # all that came meanwhile, in one append
-    for book in intake.durable(): acknowledge(book)
+    committer.take(book, extra, body)      # one message
+    committer.commit(book)                 # all that came meanwhile, in one append
+    for book in committer.durable(): acknowledge(book)
     """
 
     def __init__(

@@ -40,7 +40,7 @@ class Count:
     steps: int = 0
 
 
-def census(path: Path) -> dict[tuple[str, int], Count]:
+def count_log(path: Path) -> dict[tuple[str, int], Count]:
     """Counts by (actor, epoch); raises DataError where the log is damaged."""
     spec = read_manifest(path).spec
     dtype = record_dtype(spec)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from robot_rl.errors import HandshakeError
-from robot_rl.runtime.credits import Account, share
-from robot_rl.runtime.intake import LifeBook
+from robot_rl.ingest.credits import Account, share
+from robot_rl.ingest.log_committer import LifeBook
 from robot_rl.wire.protocol import ActorStats, Beat, Hello
 
 LEASE_S = 1.0
@@ -32,7 +32,7 @@ class Session:
 
 
 @dataclass(slots=True)
-class Registry:
+class Sessions:
     """Sessions by routing id, books by (actor, epoch)."""
 
     sessions: dict[bytes, Session] = field(default_factory=dict)

@@ -16,7 +16,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from robot_rl.report.view import RunView, RunWatcher
+from robot_rl.metrics.view import RunView, RunWatcher
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 PLAIN_EVERY_S = 5.0

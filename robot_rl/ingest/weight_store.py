@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from robot_rl.runtime.registry import Session
+from robot_rl.ingest.sessions import Session
 from robot_rl.wire.protocol import PART_BYTES, Get, Part
 from robot_rl.wire.weights import Assembly, FlatWeights
 
@@ -46,7 +46,7 @@ class WeightStore:
         return self.weights.part(get.offset, PART_BYTES)
 
     def wanted(self, session: Session) -> tuple[Part, memoryview] | None:
-        """The first piece, if this peer's standing request can be answered now."""
+        """The first piece, if this peer's waiting request can be answered now."""
         if self.weights is None or session.wants_after in (-1, self.weights.version):
             return None
         session.wants_after = -1
