@@ -23,7 +23,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from robot_rl.errors import ConfigError, suggest
 
-GROUPS = ("robot", "task", "env", "agent", "camera", "teleop", "wire", "experiment")
+GROUPS = ("robot", "task", "env", "env/action", "agent", "camera", "teleop", "wire", "experiment")
 
 
 def load_config(

@@ -102,6 +102,8 @@ class RobotState:
     """The stage that limited the emitted setpoint since the last `command`."""
     fault: str = ""
     """Why the robot holds; empty while it follows commands."""
+    q_setpoint: Array | None = None
+    """Joint targets last emitted (a, j), rad; None where the robot is commanded in poses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,20 +146,6 @@ class Frame:
     """(height, width, 3) uint8 RGB."""
     stamp_ns: int
     boot_id: int
-
-
-@dataclass(frozen=True, slots=True)
-class TeleopSample:
-    """One reading of a teleoperation device with hands on; `None` in its place means hands off."""
-
-    action: Array
-    """(dim,) float32 in [-1, 1], the agent's action space."""
-    stamp_ns: int
-    """Monotonic time of the process that reads the device."""
-    success: bool | None = None
-    """The person's verdict, if a button gave one."""
-    stop: bool = False
-    """Emergency stop pressed."""
 
 
 @dataclass(frozen=True, slots=True)
