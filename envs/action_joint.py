@@ -1,7 +1,7 @@
 """Joint targets as actions, relative to the joints' setpoint or absolute within a range.
 
-    relative:  q = q_setpoint + scale · action,   clipped to `clip` of the measured joints
-    absolute:  q = centre + half · action
+relative:  q = q_setpoint + scale · action,   clipped to `clip` of the measured joints
+absolute:  q = centre + half · action
 """
 
 from __future__ import annotations

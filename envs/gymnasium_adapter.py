@@ -14,7 +14,7 @@ from robot_rl.types import Array, Step
 MAX_SEED = 2**31
 
 
-class GymnasiumAdapter(gymnasium.Env[dict[str, Array], Array]):
+class GymnasiumAdapter(gymnasium.Env[Any, Array]):
     """env = GymnasiumAdapter(environment); obs, info = env.reset(seed=0)
 
     `info` holds the rest of `Step`: executed (dim,) float32, commanded (command_dim,) float32,
@@ -28,7 +28,7 @@ class GymnasiumAdapter(gymnasium.Env[dict[str, Array], Array]):
         self.render_mode = render_mode
         self.metadata = {"render_modes": ["rgb_array"], "render_fps": round(spec.rate_hz) or 30}
         self.action_space = gymnasium.spaces.Box(-1.0, 1.0, spec.action.shape, np.float32)
-        self.observation_space = gymnasium.spaces.Dict(
+        self.observation_space: gymnasium.spaces.Dict = gymnasium.spaces.Dict(
             {array.name: _space(array) for array in spec.observation}
         )
 

@@ -59,9 +59,7 @@ class RobotEnv:
         self.world: World = bundle.world or NullWorld()
         self.world.build(task.scene)
         self.robot.connect()
-        self.actions = (action or ActionConfig()).space(
-            self.robot.n_arms, self.robot.gripper_range
-        )
+        self.actions = (action or ActionConfig()).space(self.robot.n_arms, self.robot.gripper_range)
         self.proprioception = Proprioception(
             proprioception, self.robot.n_arms, self.robot.gripper_range
         )
@@ -272,9 +270,7 @@ def _limits(robot: Robot) -> dict[str, str]:
     return {f"limit_{name}": repr(value) for name, value in asdict(limits).items()}
 
 
-def _check(
-    rate_hz: float, observations: str, cameras: object, gripper_penalty: float
-) -> None:
+def _check(rate_hz: float, observations: str, cameras: object, gripper_penalty: float) -> None:
     if not 0.0 < rate_hz <= 1000.0:
         raise ConfigError(f"env.rate_hz={rate_hz}; valid: above 0, at most 1000")
     if observations not in OBSERVATIONS:

@@ -225,12 +225,12 @@ class Step:
 class Context:
     """What an operator may know when it is read: a leader arm follows, an expert judges."""
 
-    step: Step
-    """The newest moment."""
+    step: Step | None
+    """The newest moment; None before the first reset has ended."""
     proposal: Array | None
     """(dim,) what the policy would do now; None where nothing proposes."""
     hold: Array
-    """(dim,) the action that keeps the present setpoint, gripper included."""
+    """(dim,) the action that keeps the present setpoint, gripper included; NaN without a step."""
 
 
 @dataclass(frozen=True, slots=True)

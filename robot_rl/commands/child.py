@@ -18,6 +18,7 @@ from robot_rl.wire.process import stop_on_signals
 
 ROLES = {
     "actor": ("robot_rl.commands.actor_process", "run_actor"),
+    "policy": ("robot_rl.commands.policy_process", "run_policy"),
     "learner": ("robot_rl.commands.learner_process", "run_learner"),
     "evaluator": ("robot_rl.commands.evaluator_process", "run_evaluator"),
 }

@@ -3,22 +3,23 @@
   robot-rl record --out demos/mine --episodes 20 task=pick_cube
   robot-rl record --out demos/hand --by teleop task=reach teleop=keyboard   (in a terminal)
 
-The scripted expert of the task acts unless --by teleop. Nothing is ever overwritten.
+The scripted expert of the task acts unless --by teleop: then a person does, whose device also stops
+the robot and says success, failure or discard. Nothing is ever overwritten.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
-import numpy as np
-
+from robot_rl.commands.actor_process import pace_of
 from robot_rl.commands.common import add_overrides, compose, emit, settings_of
 from robot_rl.errors import ConfigError
-from robot_rl.factory import make_env, make_teleop
-from robot_rl.runtime.record import Recording, record_demos
-from robot_rl.types import Array
+from robot_rl.factory import make_env, make_operator
+from robot_rl.interfaces import Expert
+from robot_rl.runtime.record import Recording, ScriptedPolicy, record_demos
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,7 +43,6 @@ def run(options: argparse.Namespace) -> int:
         raise ConfigError(f"--episodes {options.episodes}; valid: 1 or more")
     cfg = compose(options)
     settings = settings_of(cfg)
-    env = make_env(cfg, real_time=options.by == "teleop" or settings.actor.real_time)
 
     def show(recording: Recording) -> None:
         if not options.json:
@@ -54,33 +54,33 @@ def run(options: argparse.Namespace) -> int:
                 flush=True,
             )
 
+    by_hand = options.by == "teleop"
     noise = settings.demos.noise if options.noise is None else options.noise
-    noise = noise if options.by == "expert" else 0.0
-    teleop = make_teleop(cfg, env) if options.by == "teleop" else None
-
-    def act() -> Array:
-        sample = teleop.read() if teleop is not None else None
-        return np.zeros(env.data_spec.action_dim, np.float32) if sample is None else sample.action
-
-    try:
-        if teleop is None and not hasattr(env, "expert_action"):
+    with ExitStack() as stack, ExitStack() as robot:  # the robot is closed first
+        env = make_env(cfg, real_time=by_hand or settings.actor.real_time)
+        robot.callback(env.close)
+        policy, operator = None, None
+        if by_hand:
+            operator = make_operator(cfg, env)
+            stack.callback(operator.close)
+        elif isinstance(env, Expert):
+            policy = ScriptedPolicy(env.expert_action, noise, options.seed)
+        else:
             raise ConfigError("this environment has no scripted expert; valid: --by teleop")
         recording = record_demos(
             env,
-            act if teleop is not None else env.expert_action,
+            policy,
             Path(options.out),
             episodes=options.episodes,
             seed=options.seed,
-            noise=noise,
+            operator=operator,
             keep_failures=options.keep_failures,
             codec=options.codec,
             actor=options.by,
+            meta={"noise": str(0.0 if by_hand else noise)},
+            pace=pace_of(cfg, env, by_hand),
             on_episode=show,
         )
-    finally:
-        env.close()
-        if teleop is not None:
-            teleop.close()
     if options.json:
         emit({"path": options.out, "episodes": recording.kept, "discarded": recording.discarded})
     else:

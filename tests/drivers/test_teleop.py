@@ -9,12 +9,12 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from robot_rl.drivers.operators.null import NullTeleop
+from robot_rl.intervention import InterventionState, arbitrate
 
 from robot_rl.drivers.operators.keyboard import KeyboardTeleop
-from robot_rl.drivers.operators.null import NullTeleop
 from robot_rl.drivers.operators.scripted import ScriptedTeleop
 from robot_rl.errors import ConfigError
-from robot_rl.intervention import InterventionState, arbitrate
 from robot_rl.types import Source
 
 

@@ -13,6 +13,7 @@ import pytest
 from fault_guards import without
 from fault_recorder import Broken
 from fault_world import ACTOR, World, wait_for
+from robot_rl.intervention import InterventionState, arbitrate
 
 from robot_rl.drivers.limits import FR3, limits_within
 from robot_rl.drivers.mujoco.fr3 import make
@@ -20,7 +21,6 @@ from robot_rl.drivers.safe_robot import PERIOD_NS, SafeRobot
 from robot_rl.envs.robot_env import RobotEnv
 from robot_rl.envs.tasks.reach import Reach
 from robot_rl.errors import PoisonedDataError, RobotFault, WireError
-from robot_rl.intervention import InterventionState, arbitrate
 from robot_rl.metrics.writer import MetricsWriter
 from robot_rl.runtime.actor import Actor
 from robot_rl.runtime.checkpoint import CheckpointState, newest_checkpoint, save_checkpoint
