@@ -89,11 +89,11 @@ class ActionSpace:
     """Projects actions (dim,) to commands and emitted setpoints back to actions, for `n_arms`."""
 
     def __init__(
-        self, config: ActionConfig, n_arms: int, gripper_range: tuple[float, float]
+        self, config: ActionConfig, n_arms: int, gripper_range: tuple[Array, Array]
     ) -> None:
         self.config = config
         self.n_arms = n_arms
-        self._closed, self._open = map(float, gripper_range)
+        self._closed, self._open = np.ones((2, n_arms)) * np.reshape(gripper_range, (2, -1))
         kept = [axis in config.axes for axis in AXES]
         self._moved = np.flatnonzero(kept[:6])
         self._grips = kept[6]
@@ -128,9 +128,10 @@ class ActionSpace:
         """Physical value of an action of 1, per dimension (m, rad, m of width)."""
         half = (self._open - self._closed) / 2
         mode = self.config.gripper_mode
-        grip = {"absolute": half, "ternary": 2 * half, "velocity": self.config.gripper_scale}[mode]
-        arm = [float(self._scale[i]) for i in self._moved] + [grip] * self._grips
-        return tuple(arm * self.n_arms)
+        velocity = np.full(self.n_arms, self.config.gripper_scale)
+        grips = {"absolute": half, "ternary": 2 * half, "velocity": velocity}[mode].tolist()
+        arm = [float(self._scale[i]) for i in self._moved]
+        return tuple(value for grip in grips for value in [*arm, *[grip] * self._grips])
 
     def project(self, action: Array, previous: Target, state: RobotState) -> CartesianCommand:
         """The command an action asks for. Values beyond ±1 count as ±1.

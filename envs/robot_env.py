@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict
 from typing import Any
 
 import gymnasium
@@ -146,10 +146,12 @@ class RobotEnv(gymnasium.Env[Any, Array]):
         self.robot.stop()
 
     def trip(self, reason: str) -> None:
-        """Stops the robot and latches the fault where it has a safety layer (SafeRobot.trip)."""
-        trip = getattr(self.robot, "trip", None)
-        if trip is not None:
-            trip(reason)
+        """Any thread: stops the robot at its next tick and latches a fault."""
+        self.robot.trip(reason)
+
+    def rearm(self) -> None:
+        """Clears a latched fault, by a person's decision only."""
+        self.robot.rearm()
 
     def close(self) -> None:
         """Frees robot and cameras; may be called twice."""
@@ -188,8 +190,8 @@ class RobotEnv(gymnasium.Env[Any, Array]):
         if self._gripper_penalty == 0.0:
             return 0.0
         closed, opened = self.robot.gripper_range
-        moved = float(np.abs(state.gripper_setpoint - previous.gripper).sum())
-        return self._gripper_penalty * moved / (opened - closed)
+        moved = np.abs(state.gripper_setpoint - previous.gripper) / (opened - closed)
+        return self._gripper_penalty * float(moved.sum())
 
     def _info(
         self,
@@ -224,7 +226,7 @@ class RobotEnv(gymnasium.Env[Any, Array]):
             "action_axes": ",".join(self.actions.names),
             "arms": str(self.robot.n_arms),
             "gripper_penalty": repr(self._gripper_penalty),
-            "gripper_range": ",".join(map(repr, self.robot.gripper_range)),
+            "gripper_range": ",".join(repr(x) for x in np.ravel(self.robot.gripper_range).tolist()),
             "leash": f"{config.leash_translation!r},{config.leash_rotation!r}",
             "state_scale": self.proprioception.scales,
         }
@@ -246,11 +248,10 @@ class RobotEnv(gymnasium.Env[Any, Array]):
 
 
 def _limits(robot: Robot) -> dict[str, str]:
-    """The limits a safety layer holds setpoints within, if the robot tells them."""
-    limits = getattr(robot, "limits", None)
-    if not is_dataclass(limits) or isinstance(limits, type):
-        return {}
-    return {f"limit_{name}": repr(value) for name, value in asdict(limits).items()}
+    """The limits a safety layer holds setpoints within, those of several arms after each other."""
+    each = [asdict(limits) for limits in robot.limits]
+    names = each[0] if each else ()
+    return {f"limit_{name}": "; ".join(repr(arm[name]) for arm in each) for name in names}
 
 
 def _space(array: ArraySpec) -> gymnasium.spaces.Box:
