@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from robot_rl.envs.actions import action_rows, arm_names, member
+from robot_rl.envs.actions import action_rows, arm_names, arm_scales, member
 from robot_rl.envs.gripper_modes import GripperMode
 from robot_rl.errors import ConfigError, SpecError
 from robot_rl.types import Array, Command, JointCommand, RobotState
@@ -55,7 +55,7 @@ class JointConfig:
                 "low < high"
             )
 
-    def space(self, n_arms: int, gripper_range: tuple[float, float]) -> JointActions:
+    def space(self, n_arms: int, gripper_range: tuple[Array, Array]) -> JointActions:
         return JointActions(self, n_arms, gripper_range)
 
 
@@ -65,13 +65,11 @@ class JointActions:
     frame = ""
 
     def __init__(
-        self, config: JointConfig, n_arms: int, gripper_range: tuple[float, float]
+        self, config: JointConfig, n_arms: int, gripper_range: tuple[Array, Array]
     ) -> None:
         self.config, self.n_arms = config, n_arms
         self.gripper_mode = config.gripper_mode
-        self._gripper = GripperMode(
-            config.gripper_mode, config.gripper_scale, *map(float, gripper_range)
-        )
+        self._gripper = GripperMode(config.gripper_mode, config.gripper_scale, *gripper_range)
         self._relative = config.kind == "relative"
         joints = config.joints
         low = np.array(config.low or (-config.step,) * joints)
@@ -89,7 +87,7 @@ class JointActions:
         self.command_layout = tuple(zip(layout, (joints, 1) * n_arms, strict=True))
         self.dim = (joints + 1) * n_arms
         self.names = arm_names([*names, "gripper"], n_arms)
-        self.scale: tuple[float, ...] = tuple([*self._half.tolist(), self._gripper.scale] * n_arms)
+        self.scale = arm_scales(self._half.tolist(), self._gripper, n_arms)
 
     def project(self, action: Array, state: RobotState) -> JointCommand:
         """As `ActionSpace.project`; values beyond ±1 count as ±1."""
@@ -133,7 +131,7 @@ class JointActions:
 
     def _emitted(self, state: RobotState) -> Array:
         """Joint targets last emitted (arms, joints)."""
-        q = state.q if state.q_setpoint is None else state.q_setpoint
+        q = state.q if state.joint_setpoint is None else state.joint_setpoint
         if q.shape != (self.n_arms, self.config.joints):
             raise SpecError(
                 f"the robot has joints of shape {q.shape}; valid for this action space: "

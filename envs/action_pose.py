@@ -15,6 +15,7 @@ from robot_rl.envs.actions import (
     AXES,
     action_rows,
     arm_names,
+    arm_scales,
     cartesian,
     pose_layout,
     pose_vector,
@@ -55,7 +56,7 @@ class PoseConfig:
         if abs(np.linalg.norm(self.orientation) - 1.0) > 1e-3:
             raise ConfigError(f"action.orientation={self.orientation}; valid: a unit quaternion")
 
-    def space(self, n_arms: int, gripper_range: tuple[float, float]) -> PoseActions:
+    def space(self, n_arms: int, gripper_range: tuple[Array, Array]) -> PoseActions:
         return PoseActions(self, n_arms, gripper_range)
 
 
@@ -64,12 +65,10 @@ class PoseActions:
 
     frame = "base"
 
-    def __init__(self, config: PoseConfig, n_arms: int, gripper_range: tuple[float, float]) -> None:
+    def __init__(self, config: PoseConfig, n_arms: int, gripper_range: tuple[Array, Array]) -> None:
         self.config, self.n_arms = config, n_arms
         self.gripper_mode = config.gripper_mode
-        self._gripper = GripperMode(
-            config.gripper_mode, config.gripper_scale, *map(float, gripper_range)
-        )
+        self._gripper = GripperMode(config.gripper_mode, config.gripper_scale, *gripper_range)
         low, high = np.array(config.low), np.array(config.high)
         self._centre, self._half = (low + high) / 2, (high - low) / 2
         self._orientation = quat_normalise(np.array(config.orientation))
@@ -81,8 +80,8 @@ class PoseActions:
         self.command_layout = pose_layout(n_arms)
         self.dim = 7 * n_arms
         self.names = arm_names(AXES, n_arms)
-        arm = [*self._half.tolist(), *[config.rotation_range] * 3, self._gripper.scale]
-        self.scale: tuple[float, ...] = tuple(arm * n_arms)
+        arm = [*self._half.tolist(), *[config.rotation_range] * 3]
+        self.scale = arm_scales(arm, self._gripper, n_arms)
 
     def project(self, action: Array, state: RobotState) -> CartesianCommand:
         """As `ActionSpace.project`; values beyond ±1 count as ±1."""

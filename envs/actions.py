@@ -32,7 +32,7 @@ FRAMES = ("ee", "base")
 class ActionSettings(Protocol):
     """What a config's `env.action` makes: it becomes a space once the robot is known."""
 
-    def space(self, n_arms: int, gripper_range: tuple[float, float]) -> ActionSpace: ...
+    def space(self, n_arms: int, gripper_range: tuple[Array, Array]) -> ActionSpace: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class ActionConfig:
                     f"action.{kind}_scale={scale}; valid: at least that"
                 )
 
-    def space(self, n_arms: int, gripper_range: tuple[float, float]) -> TwistActions:
+    def space(self, n_arms: int, gripper_range: tuple[Array, Array]) -> TwistActions:
         return TwistActions(self, n_arms, gripper_range)
 
 
@@ -81,16 +81,14 @@ class TwistActions:
     """Implements `ActionSpace`: a relative twist for each of `n_arms`."""
 
     def __init__(
-        self, config: ActionConfig, n_arms: int, gripper_range: tuple[float, float]
+        self, config: ActionConfig, n_arms: int, gripper_range: tuple[Array, Array]
     ) -> None:
         self.config = config
         self.n_arms = n_arms
         self.frame, self.gripper_mode = config.frame, config.gripper_mode
         self.facts = {"clip": f"{config.translational_clip!r},{config.rotational_clip!r}"}
         self.command_layout = pose_layout(n_arms)
-        self._gripper = GripperMode(
-            config.gripper_mode, config.gripper_scale, *map(float, gripper_range)
-        )
+        self._gripper = GripperMode(config.gripper_mode, config.gripper_scale, *gripper_range)
         kept = [axis in config.axes for axis in AXES]
         self._moved = np.flatnonzero(kept[:6])
         self._grips = kept[6]
@@ -103,8 +101,9 @@ class TwistActions:
         self._arm_dim = len(self._moved) + self._grips
         self.dim = n_arms * self._arm_dim
         self.names = arm_names([axis for axis in AXES if axis in config.axes], n_arms)
-        arm = [float(self._scale[i]) for i in self._moved] + [self._gripper.scale] * self._grips
-        self.scale: tuple[float, ...] = tuple(arm * n_arms)
+        self.scale = arm_scales(
+            self._scale[self._moved].tolist(), self._gripper, n_arms, grips=self._grips
+        )
 
     def project(self, action: Array, state: RobotState) -> CartesianCommand:
         """The command an action asks for. Values beyond ±1 count as ±1.
@@ -181,6 +180,14 @@ def arm_names(names: Sequence[str], n_arms: int) -> tuple[str, ...]:
     if n_arms == 1:
         return tuple(names)
     return tuple(f"arm{arm}.{name}" for arm in range(n_arms) for name in names)
+
+
+def arm_scales(
+    arm: list[float], gripper: GripperMode, n_arms: int, *, grips: bool = True
+) -> tuple[float, ...]:
+    """Physical value of an action of 1 for each dimension, grippers last in each arm."""
+    widths = np.broadcast_to(gripper.scale, n_arms).tolist()
+    return tuple(value for width in widths for value in [*arm, *[width] * grips])
 
 
 def action_rows(action: Array, names: Sequence[str], n_arms: int) -> Array:

@@ -25,8 +25,9 @@ class GripperMode:
     mode: str
     step: float
     """m of width for an action of 1, in mode "velocity"."""
-    closed: float = 0.0
-    opened: float = 1.0
+    closed: Array | float = 0.0
+    """Widths (arms,) of closed and open grippers."""
+    opened: Array | float = 1.0
 
     def __post_init__(self) -> None:
         if self.mode not in GRIPPER_MODES:
@@ -38,8 +39,8 @@ class GripperMode:
             raise ConfigError(f"action.gripper_scale={self.step}; valid: above 0")
 
     @property
-    def scale(self) -> float:
-        """m of width for an action of 1."""
+    def scale(self) -> Array | float:
+        """m of width for an action of 1, of each arm."""
         span = self.opened - self.closed
         return {"absolute": span / 2, "ternary": span, "velocity": self.step}[self.mode]
 

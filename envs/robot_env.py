@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict
 
 import numpy as np
 
@@ -193,8 +193,8 @@ class RobotEnv:
         if self._gripper_penalty == 0.0:
             return 0.0
         closed, opened = self.robot.gripper_range
-        moved = float(np.abs(state.gripper_setpoint - before.gripper_setpoint).sum())
-        return self._gripper_penalty * moved / (opened - closed)
+        moved = np.abs(state.gripper_setpoint - before.gripper_setpoint) / (opened - closed)
+        return self._gripper_penalty * float(moved.sum())
 
     def _step(
         self,
@@ -241,7 +241,7 @@ class RobotEnv:
             "action_axes": ",".join(self.actions.names),
             "arms": str(self.robot.n_arms),
             "gripper_penalty": repr(self._gripper_penalty),
-            "gripper_range": ",".join(map(repr, self.robot.gripper_range)),
+            "gripper_range": ",".join(repr(x) for x in np.ravel(self.robot.gripper_range).tolist()),
             "state_scale": self.proprioception.scales,
         }
         extra |= self.actions.facts
@@ -263,11 +263,10 @@ class RobotEnv:
 
 
 def _limits(robot: Robot) -> dict[str, str]:
-    """The limits a safety layer holds setpoints within, if the robot tells them."""
-    limits = getattr(robot, "limits", None)
-    if not is_dataclass(limits) or isinstance(limits, type):
-        return {}
-    return {f"limit_{name}": repr(value) for name, value in asdict(limits).items()}
+    """The limits a safety layer holds setpoints within, those of several arms after each other."""
+    each = [asdict(limits) for limits in robot.limits]
+    names = each[0] if each else ()
+    return {f"limit_{name}": "; ".join(repr(arm[name]) for arm in each) for name in names}
 
 
 def _check(rate_hz: float, observations: str, cameras: object, gripper_penalty: float) -> None:

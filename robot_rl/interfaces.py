@@ -14,6 +14,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
+from robot_rl.limits import Limits
 from robot_rl.sampling import Block
 from robot_rl.specs import EnvSpec
 from robot_rl.types import (
@@ -39,7 +40,9 @@ class Capability(Flag):
     """What a robot can do; the conformance suite tests what is claimed."""
 
     CARTESIAN_IMPEDANCE = auto()
+    """Commanded by CartesianCommand; its gains bound the force."""
     JOINT = auto()
+    """Commanded by JointCommand; offers `kinematics`. Behind SafeRobot also by CartesianCommand."""
     WRENCH = auto()
     GRIPPER = auto()
 
@@ -73,6 +76,24 @@ class Clock(Protocol):
         ...
 
 
+class Kinematics(Protocol):
+    """Where each arm's tool is for given joints, and back: pure functions, the arm's base frame."""
+
+    @property
+    def reach(self) -> float:
+        """No tool is further than this from the axis of a joint that moves it, m."""
+        ...
+
+    def forward(self, arm: int, q: Sequence[float]) -> Sequence[float]:
+        """Pose (7,) of an arm's end effector at joint positions (j,)."""
+        ...
+
+    def inverse(self, arm: int, pose: Array, near: Array) -> tuple[Array, float]:
+        """Joint positions (j,) near `near` (j,) for a pose (7,), and the error that remains (m or
+        rad, the larger): out of reach where it is not small."""
+        ...
+
+
 @runtime_checkable
 class Robot(Protocol):
     """An arm, or several as one robot: poses are (n_arms, 7) in each arm's base frame.
@@ -97,8 +118,23 @@ class Robot(Protocol):
     def clock(self) -> Clock: ...
 
     @property
-    def gripper_range(self) -> tuple[float, float]:
-        """Closed and open width of a gripper, m."""
+    def base_poses(self) -> Array:
+        """(n_arms, 7): each arm's base frame in the world's; identity for an arm at its origin."""
+        ...
+
+    @property
+    def gripper_range(self) -> tuple[Array, Array]:
+        """Closed and open width (n_arms,) of each gripper, m."""
+        ...
+
+    @property
+    def limits(self) -> tuple[Limits, ...]:
+        """What each arm's setpoints are held within; empty without a safety layer."""
+        ...
+
+    @property
+    def kinematics(self) -> Kinematics | None:
+        """For a robot with Capability.JOINT, once connected; None for others."""
         ...
 
     @property
@@ -107,7 +143,7 @@ class Robot(Protocol):
         ...
 
     def connect(self) -> None:
-        """Opens the device; raises RobotFault if it cannot."""
+        """Opens the device, re-armed; raises RobotFault if it cannot."""
         ...
 
     def read(self) -> RobotState:
@@ -119,7 +155,8 @@ class Robot(Protocol):
         ...
 
     def move_to(self, pose: Array, gripper: Array | None = None) -> None:
-        """Blocks until the end effectors rest at `pose` (n_arms, 7); RobotFault if they do not."""
+        """Blocks until the end effectors rest at `pose` (n_arms, 7); RobotFault if they do not, or
+        once `trip` was called: it looks at that flag at least each 20 ms of its clock."""
         ...
 
     def stop(self) -> None:
@@ -127,12 +164,13 @@ class Robot(Protocol):
         ...
 
     def trip(self, reason: str) -> None:
-        """Latches a fault for a reason from outside. Any thread: sets a flag that the next control
-        tick, `command` and `move_to` obey."""
+        """Latches a fault for a reason from outside. Any thread: sets a flag, without a lock, that
+        the next control tick, `command` and `move_to` obey (robot_rl.fault_latch)."""
         ...
 
     def rearm(self) -> None:
-        """Clears a latched fault, by a person's decision only; holds where the arm is."""
+        """Clears a latched fault, by a person's decision only; holds where the arm is. Nothing
+        happens where none is latched."""
         ...
 
     def close(self) -> None:
@@ -174,11 +212,11 @@ class World(Protocol):
         ...
 
     def object_pose(self, name: str) -> Array:
-        """(7,) in the arm's base frame; raises SpecError naming the valid objects."""
+        """(7,) in the world frame (see Robot.base_poses); SpecError naming the valid objects."""
         ...
 
     def set_object_pose(self, name: str, pose: Array) -> None:
-        """Places a free or fixed (mocap-less) body; base frame, velocities zeroed."""
+        """Places a free or fixed (mocap-less) body; world frame, velocities zeroed."""
         ...
 
     def joint_position(self, name: str) -> float:

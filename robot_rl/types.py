@@ -102,8 +102,8 @@ class RobotState:
     """The stage that limited the emitted setpoint since the last `command`."""
     fault: str = ""
     """Why the robot holds; empty while it follows commands."""
-    q_setpoint: Array | None = None
-    """Joint targets last emitted (a, j), rad; None where the robot is commanded in poses."""
+    joint_setpoint: Array | None = None
+    """Joint positions last emitted (a, j), rad, by a robot that is commanded in joint space."""
 
 
 @dataclass(frozen=True, slots=True)

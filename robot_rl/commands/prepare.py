@@ -110,7 +110,9 @@ def recording_alone(path: Path) -> Iterator[None]:
         yield
 
 
-def record_with_corrections(env: RobotEnvironment, expert: Callable[[], Array], path: Path, demos: DemoSettings) -> None:
+def record_with_corrections(
+    env: RobotEnvironment, expert: Callable[[], Array], path: Path, demos: DemoSettings
+) -> None:
     """Records with `demos.noise` on the expert, halved for as long as it cannot correct it.
 
     (A peg with 1 mm of play bears less of it than a cube on a table.) The manifest tells which

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from robot_rl.errors import DataError
 from robot_rl.data.whole_file import sync_path
+from robot_rl.errors import DataError
 
 SYNC_S = 1.0
 """The counter is synced to the disk at most this often; a killed process loses nothing of it."""

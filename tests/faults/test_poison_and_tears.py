@@ -152,7 +152,7 @@ def stopped_by_a_person(rng: np.random.Generator) -> None:
     )
     inner = Recorder(speed=100.0, angular_speed=100.0)
     limits = replace(limits, joint_low=(-3.0,) * 7, joint_high=(3.0,) * 7)
-    robot = SafeRobot(inner, limits, stream_resets=False)
+    robot = SafeRobot(inner, (limits,), stream_resets=False)
     robot.connect()
 
     def move() -> None:
