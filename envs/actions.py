@@ -1,4 +1,4 @@
-"""The agent's action and the robot's command are two things; an `ActionSpace` maps one to the other.
+"""Agent's action and robot's command are two things; an `ActionSpace` maps one to the other.
 
 This file holds what all spaces share and the usual one, a relative twist: per arm a twist of the
 end effector (6) and a gripper value (1), less the axes that are locked. Forward (`project`):

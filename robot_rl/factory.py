@@ -58,8 +58,8 @@ def as_environment(made: Any, where: str) -> RobotEnvironment:
     missing = [name for name in ENVIRONMENT if not hasattr(made, name)]
     if missing:
         raise ConfigError(
-            f"{where}: {type(made).__name__} has no {', '.join(missing)}; valid: a RobotEnvironment "
-            "(robot_rl/interfaces.py); a gymnasium.Env by its id, env=gym env.id=…"
+            f"{where}: {type(made).__name__} has no {', '.join(missing)}; valid: a "
+            "RobotEnvironment (robot_rl/interfaces.py); a gymnasium.Env by its id, env=gym env.id=…"
         )
     environment: RobotEnvironment = made
     return environment
