@@ -14,6 +14,7 @@ import numpy as np
 from robot_rl.envs.actions import action_rows, arm_names, arm_scales, member
 from robot_rl.envs.gripper_modes import GripperMode
 from robot_rl.errors import ConfigError, SpecError
+from robot_rl.interfaces import Kinematics, Robot
 from robot_rl.types import Array, Command, JointCommand, RobotState
 
 KINDS = ("relative", "absolute")
@@ -55,8 +56,8 @@ class JointConfig:
                 "low < high"
             )
 
-    def space(self, n_arms: int, gripper_range: tuple[Array, Array]) -> JointActions:
-        return JointActions(self, n_arms, gripper_range)
+    def space(self, robot: Robot) -> JointActions:
+        return JointActions(self, robot.n_arms, robot.gripper_range, robot.kinematics)
 
 
 class JointActions:
@@ -65,8 +66,13 @@ class JointActions:
     frame = ""
 
     def __init__(
-        self, config: JointConfig, n_arms: int, gripper_range: tuple[Array, Array]
+        self,
+        config: JointConfig,
+        n_arms: int,
+        gripper_range: tuple[Array, Array],
+        kinematics: Kinematics | None = None,
     ) -> None:
+        self._kinematics = kinematics
         self.config, self.n_arms = config, n_arms
         self.gripper_mode = config.gripper_mode
         self._gripper = GripperMode(config.gripper_mode, config.gripper_scale, *gripper_range)
@@ -105,11 +111,12 @@ class JointActions:
         return self._inverse(self._emitted(before), self._emitted(after), widths)
 
     def encode(self, state: RobotState, goal: Command) -> Array:
-        """The action (dim,) towards joint targets, in a straight line if they are far.
+        """The action (dim,) towards a goal, in a straight line of the joints if it is far.
 
-        SpecError on a Cartesian goal: solve its inverse kinematics first.
+        A Cartesian goal is solved by the robot's kinematics, near the present targets; SpecError
+        where it has none.
         """
-        goal = self._joint(goal)
+        goal = self._solved(goal, self._emitted(state))
         widths = self._gripper.values(state.gripper_setpoint, goal.gripper, 0.0)
         start, q = self._emitted(state), goal.q
         if self._relative:
@@ -138,6 +145,13 @@ class JointActions:
                 f"({self.n_arms}, {self.config.joints}) (env.action.joints)"
             )
         return q
+
+    def _solved(self, goal: Command, near: Array) -> JointCommand:
+        if self._kinematics is None or isinstance(goal, JointCommand):
+            return self._joint(goal)
+        solve = self._kinematics.inverse
+        rows = [solve(arm, pose, near[arm])[0] for arm, pose in enumerate(goal.pose)]
+        return JointCommand(np.stack(rows), goal.gripper, goal.stamp_ns)
 
     def _joint(self, command: Command) -> JointCommand:
         if not isinstance(command, JointCommand):

@@ -29,6 +29,7 @@ from robot_rl.geometry import (
     quat_normalise,
     rotvec_from_quat,
 )
+from robot_rl.interfaces import Robot
 from robot_rl.types import Array, CartesianCommand, Command, RobotState
 
 
@@ -56,8 +57,8 @@ class PoseConfig:
         if abs(np.linalg.norm(self.orientation) - 1.0) > 1e-3:
             raise ConfigError(f"action.orientation={self.orientation}; valid: a unit quaternion")
 
-    def space(self, n_arms: int, gripper_range: tuple[Array, Array]) -> PoseActions:
-        return PoseActions(self, n_arms, gripper_range)
+    def space(self, robot: Robot) -> PoseActions:
+        return PoseActions(self, robot.n_arms, robot.gripper_range)
 
 
 class PoseActions:

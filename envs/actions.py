@@ -21,7 +21,7 @@ import numpy as np
 from robot_rl.envs.gripper_modes import GripperMode
 from robot_rl.errors import ConfigError, PoisonedDataError, SpecError, suggest
 from robot_rl.geometry import pose_add, pose_difference
-from robot_rl.interfaces import ActionSpace
+from robot_rl.interfaces import ActionSpace, Robot
 from robot_rl.types import Array, CartesianCommand, Command, RobotState
 
 AXES = ("x", "y", "z", "roll", "pitch", "yaw", "gripper")
@@ -32,7 +32,9 @@ FRAMES = ("ee", "base")
 class ActionSettings(Protocol):
     """What a config's `env.action` makes: it becomes a space once the robot is known."""
 
-    def space(self, n_arms: int, gripper_range: tuple[Array, Array]) -> ActionSpace: ...
+    def space(self, robot: Robot) -> ActionSpace:
+        """For a connected robot."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +75,8 @@ class ActionConfig:
                     f"action.{kind}_scale={scale}; valid: at least that"
                 )
 
-    def space(self, n_arms: int, gripper_range: tuple[Array, Array]) -> TwistActions:
-        return TwistActions(self, n_arms, gripper_range)
+    def space(self, robot: Robot) -> TwistActions:
+        return TwistActions(self, robot.n_arms, robot.gripper_range)
 
 
 class TwistActions:

@@ -59,7 +59,7 @@ class RobotEnv:
         self.world: World = bundle.world or NullWorld()
         self.world.build(task.scene)
         self.robot.connect()
-        self.actions = (action or ActionConfig()).space(self.robot.n_arms, self.robot.gripper_range)
+        self.actions = (action or ActionConfig()).space(self.robot)
         self.proprioception = Proprioception(
             proprioception, self.robot.n_arms, self.robot.gripper_range
         )

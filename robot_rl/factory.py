@@ -13,11 +13,11 @@ from typing import Any
 from omegaconf import DictConfig
 
 from robot_rl.config import build, config_file, load_config, plain, section, target_class
-from robot_rl.envs.gymnasium_adapter import GymnasiumAdapter
 from robot_rl.errors import ConfigError, SpecError
 from robot_rl.interfaces import Camera, Expert, Operator, Policy, RobotEnvironment
 from robot_rl.specs import EnvSpec
 
+ADAPTER = "robot_rl.envs.gymnasium_adapter.GymnasiumAdapter"
 ENVIRONMENT = tuple(name for name in dir(RobotEnvironment) if not name.startswith("_"))
 """What an environment must have."""
 
@@ -120,8 +120,13 @@ def make_registered(
     overrides: Sequence[str] = (),
     folders: Sequence[str] = (),
     render_mode: str | None = None,
-) -> GymnasiumAdapter:
+) -> Any:
     """`gymnasium.make("robot_rl/PickCube-v0", overrides=["task.max_steps=80"])`."""
     choices = [f"task={task}", f"robot={robot}", f"camera={camera}", *overrides]
     cfg = load_config(choices, folders=[Path(folder) for folder in folders])
-    return GymnasiumAdapter(make_env(cfg, render_mode=render_mode), render_mode)
+    return build(
+        {"_target_": ADAPTER},
+        "make_registered",
+        environment=make_env(cfg, render_mode=render_mode),
+        render_mode=render_mode,
+    )

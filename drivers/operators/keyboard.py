@@ -15,6 +15,7 @@ import termios
 import threading
 import time
 import tty
+from contextlib import suppress
 
 import numpy as np
 
@@ -109,7 +110,8 @@ class KeyboardOperator:
         """Gives the terminal its settings back; may be called twice."""
         self._closing.set()
         self._thread.join()
-        termios.tcsetattr(self._fd, termios.TCSADRAIN, self._saved)
+        with suppress(termios.error):  # it is gone
+            termios.tcsetattr(self._fd, termios.TCSADRAIN, self._saved)
 
     def _watch(self) -> None:
         while not self._closing.is_set():

@@ -17,7 +17,7 @@ RANGE = (np.zeros(2), np.full(2, 0.08))
 
 
 def space_of(config: ActionConfig, n_arms: int = 1) -> TwistActions:
-    return config.space(n_arms, (RANGE[0][:n_arms], RANGE[1][:n_arms]))
+    return TwistActions(config, n_arms, (RANGE[0][:n_arms], RANGE[1][:n_arms]))
 
 
 def state_at(n_arms: int = 1) -> RobotState:
