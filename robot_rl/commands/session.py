@@ -71,6 +71,9 @@ class Session:
                 actors = self._start_actors(runtime, address) if self.with_actors else []
                 for child in [learner] if self.with_learner else actors:
                     self._watch(child, console)
+                if settings_of(self.folder.config()).evaluation.where == "actor":
+                    for child in actors:  # each evaluates the last weights, then ends
+                        self._watch(child, console)
                 self._end("actor", "io")
                 for child in self.supervisor.named("evaluator"):
                     self._watch(child, console)
@@ -127,7 +130,8 @@ class Session:
         learner = self._child(
             "learner", origin, learner_endpoint, *tell, threads=settings.learner.threads
         )
-        if self.with_evaluator and settings.evaluation.episodes > 0:
+        apart = settings.evaluation.where == "process"
+        if self.with_evaluator and apart and settings.evaluation.episodes > 0:
             self._child("evaluator", origin)
         return learner
 
