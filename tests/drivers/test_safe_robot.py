@@ -215,7 +215,7 @@ def test_a_stop_after_another_fault_makes_it_a_persons_to_clear() -> None:
     send(robot, START)
     robot.clock.sleep_until(robot.clock.now_ns() + 500_000_000)
     robot.trip("emergency stop")
-    with pytest.raises(RobotFault, match="watchdog.*; emergency stop"):
+    with pytest.raises(RobotFault, match=r"watchdog.*; emergency stop"):
         robot.move_to(START)
 
 
