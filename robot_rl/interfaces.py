@@ -179,7 +179,8 @@ class Robot(Protocol):
 
 
 class Camera(Protocol):
-    """`camera.read()` gives the newest frame without waiting for the next."""
+    """`camera.read()` gives the newest frame without waiting for the next. A real device says in
+    `Frame.fault` that it is late, frozen or lost; who acts on frames then stops the robot."""
 
     @property
     def name(self) -> str: ...

@@ -145,7 +145,11 @@ class Frame:
     image: Array
     """(height, width, 3) uint8 RGB."""
     stamp_ns: int
+    """Time of capture, ns in the robot's clock (on hardware the host's monotonic clock)."""
     boot_id: int
+    """Names the clock of `stamp_ns`."""
+    fault: str = ""
+    """Why nobody may act on it: late, frozen or lost; empty for a good frame."""
 
 
 @dataclass(frozen=True, slots=True)
