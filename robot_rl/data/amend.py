@@ -43,6 +43,8 @@ class Amendment:
     """Wall clock, ns since 1970; for people."""
     position: int = 0
     """Records in the log before it; given by the log."""
+    token: int = 0
+    """Random number (u64) of one that came over the wire, so that it is taken once; else 0."""
 
     @property
     def key(self) -> tuple[str, int, int]:
@@ -62,6 +64,8 @@ def check(amendment: Amendment) -> None:
         raise DataError(f"{where}: success {amendment.success}; valid: -1, 0, 1")
     if amendment.reward is not None and not abs(amendment.reward) <= MAX_REWARD:
         raise PoisonedDataError(f"{where}: reward {amendment.reward}; valid: finite in float32")
+    if not 0 <= amendment.token < 1 << 64:
+        raise DataError(f"{where}: token {amendment.token}; valid: a u64")
     first, last = amendment.first_step, amendment.last_step
     if amendment.action == "trim" and first is None and last is None:
         raise DataError(f"{where} changes nothing: give first_step or last_step")

@@ -12,12 +12,12 @@ import numpy as np
 
 from robot_rl.data import amend, codec
 from robot_rl.data.manifest import read_manifest, require_spec
+from robot_rl.data.old_format import modern, stored_dtype
 from robot_rl.data.segments import first_position, list_segments, read_payload, segment_name, walk
 from robot_rl.errors import DataError
 from robot_rl.specs import EnvSpec
 from robot_rl.types import Array
 from robot_rl.wire.chunk import HEADER_BYTES, ChunkHeader, ChunkKind, check_payload, parse_header
-from robot_rl.wire.record import record_dtype
 
 BLOCK_BYTES = 8 << 20
 MAX_RECORDS = 1 << 16
@@ -30,10 +30,10 @@ class LogChunk:
     """Records of one actor, in log order."""
 
     header: ChunkHeader
-    """Says where they lie: `position`, `count`, actor, epoch. Checksum and payload size are those
-    of the chunk as stored."""
+    """Says where they lie: `position`, `count`, actor, epoch. Checksum and sizes are those of the
+    chunk as stored."""
     records: Array
-    """(count,) of the spec's record dtype; read-only."""
+    """(count,) of the spec's record dtype, whatever the log's format; read-only."""
 
 
 class LogReader:
@@ -55,7 +55,7 @@ class LogReader:
         self.spec = self.manifest.spec
         self.amendments: list[amend.Amendment] = []
         """Amendments met so far, in log order, those before the start position included."""
-        self._dtype = record_dtype(self.spec)
+        self._stored = stored_dtype(self.manifest.version, self.spec)
         self._file: Path | None = None
         self._handle, self._offset, self._read = -1, 0, 0
         self._rest: LogChunk | None = None
@@ -122,13 +122,15 @@ class LogReader:
         return None
 
     def _decode(self, header: ChunkHeader, payload: memoryview) -> Array:
-        if header.record_bytes != self._dtype.itemsize:
+        if header.record_bytes != self._stored.itemsize:
             raise DataError(f"{self._file}: records of another size than the manifest's spec")
         if header.kind == ChunkKind.ENCODED:
-            records = codec.decode(payload, header.count, self.spec)
-            records.flags.writeable = False
-            return records
-        return np.frombuffer(payload, self._dtype)
+            records = codec.decode(payload, header.count, self.spec, self._stored)
+        else:
+            records = np.frombuffer(payload, self._stored)
+        records = modern(records, self.spec)
+        records.flags.writeable = False
+        return records
 
     def _next_raw(self) -> tuple[ChunkHeader, memoryview] | None:
         if self._handle >= 0 and (found := self._parse()) is not None:

@@ -7,11 +7,11 @@ from robot_rl.wire.key_files import Role
 from robot_rl.wire.sockets import Router
 
 PERMITS: dict[Role, tuple[type[p.Message], ...]] = {
-    Role.ACTOR: (p.Hello, p.Data, p.Beat, p.Get),
-    Role.OPERATOR: (p.Ask, p.SetControl),
+    Role.ACTOR: (p.Hello, p.Data, p.Beat, p.Get, p.Amend),
+    Role.OPERATOR: (p.Ask, p.SetControl, p.Amend),
     Role.VIEWER: (p.Ask,),
 }
-"""What the holder of a key may send to the actors' address."""
+"""What the holder of a key may send to the actors' address; an actor amends its own episodes."""
 
 
 def permitted(role: Role) -> str:

@@ -7,7 +7,7 @@ from robot_rl.specs import EnvSpec
 from robot_rl.wire import protocol as p
 
 MAGIC = "robot-rl"
-PROTOCOL = 2
+PROTOCOL = 3
 
 
 def hello(
@@ -27,7 +27,10 @@ def check_actor(actor: str) -> str:
 
 
 def check_hello(message: p.Hello, spec: EnvSpec | None) -> EnvSpec:
-    """The sender's spec; raises HandshakeError listing what differs from `spec`."""
+    """The sender's spec; raises HandshakeError listing how its interface differs from `spec`'s.
+
+    The plant may differ (`EnvSpec.plant_differences`).
+    """
     if message.magic != MAGIC:
         raise HandshakeError(f"handshake magic '{message.magic}'; valid: '{MAGIC}'")
     if message.protocol != PROTOCOL:
@@ -42,10 +45,9 @@ def check_hello(message: p.Hello, spec: EnvSpec | None) -> EnvSpec:
         raise HandshakeError(f"actor '{message.actor}': {error}") from error
     if theirs.sha256() != message.schema:
         raise HandshakeError(f"actor '{message.actor}': the spec does not match its SHA-256")
-    if spec is not None and theirs.sha256() != spec.sha256():
-        lines = "; ".join(spec.differences(theirs)) or "byte order of the JSON"
+    if spec is not None and (lines := spec.differences(theirs)):
         raise HandshakeError(
             f"actor '{message.actor}' has another environment specification "
-            f"(this run != the actor): {lines}"
+            f"(this run != the actor): {'; '.join(lines)}"
         )
     return theirs

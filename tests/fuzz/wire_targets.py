@@ -35,7 +35,7 @@ SPEC = EnvSpec(
     name="Fuzz/Arm",
     observation=(ArraySpec("state", (3,)),),
     action=ArraySpec("action", (2,), low=-1.0, high=1.0),
-    command_dim=2,
+    command_layout=(("command", 2),),
     rate_hz=10.0,
 )
 IMAGE_SPEC = replace(
@@ -258,7 +258,7 @@ def spec_seeds() -> list[bytes]:
         gripper_mode="binary",
         gains=(("translation", 2000.0),),
         state_layout=(("tcp", 3),),
-        extra=(("limits", "collaborative"),),
+        plant=(("limits", "collaborative"),),
     )
     return [SPEC.to_json(), whole.to_json()]
 
