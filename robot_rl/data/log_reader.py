@@ -10,13 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
-from robot_rl.data import amend, codec
+from robot_rl.data import codec
 from robot_rl.data.manifest import read_manifest, require_spec
 from robot_rl.data.old_format import modern, stored_dtype
 from robot_rl.data.segments import first_position, list_segments, read_payload, segment_name, walk
 from robot_rl.errors import DataError
 from robot_rl.specs import EnvSpec
 from robot_rl.types import Array
+from robot_rl.wire import amendment
 from robot_rl.wire.chunk import HEADER_BYTES, ChunkHeader, ChunkKind, check_payload, parse_header
 
 BLOCK_BYTES = 8 << 20
@@ -53,7 +54,7 @@ class LogReader:
         if spec is not None:
             require_spec(self.path, self.manifest, spec)
         self.spec = self.manifest.spec
-        self.amendments: list[amend.Amendment] = []
+        self.amendments: list[amendment.Amendment] = []
         """Amendments met so far, in log order, those before the start position included."""
         self._stored = stored_dtype(self.manifest.version, self.spec)
         self._file: Path | None = None
@@ -115,7 +116,7 @@ class LogReader:
                     f"{self._file}: a chunk of position {header.position} after {self._read}"
                 )
             if header.kind == ChunkKind.AMEND:
-                self.amendments.append(amend.decode(payload))
+                self.amendments.append(amendment.decode(payload))
                 continue
             self._read += header.count
             return LogChunk(header, self._decode(header, payload))
@@ -218,10 +219,10 @@ class LogReader:
     def _next_amendment(self) -> None:
         found = self._parse()
         if found is not None:
-            self.amendments.append(amend.decode(found[1]))
+            self.amendments.append(amendment.decode(found[1]))
 
 
-def read_amendments(path: Path | str) -> list[amend.Amendment]:
+def read_amendments(path: Path | str) -> list[amendment.Amendment]:
     """Every amendment in the log, found by its headers alone; raises as LogReader does."""
     read_manifest(Path(path))
     found = []
@@ -229,7 +230,7 @@ def read_amendments(path: Path | str) -> list[amend.Amendment]:
         entries = [entry for entry in walk(file) if entry.header.kind == ChunkKind.AMEND]
         with file.open("rb") as handle:
             payloads = [read_payload(handle.fileno(), entry, file) for entry in entries]
-        found += [amend.decode(payload) for payload in payloads]
+        found += [amendment.decode(payload) for payload in payloads]
     return found
 
 

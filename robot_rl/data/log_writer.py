@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from robot_rl.data import amend, codec
+from robot_rl.data import codec
 from robot_rl.data.manifest import (
     FILE,
     VERSION,
@@ -29,6 +29,7 @@ from robot_rl.data.whole_file import sync_path
 from robot_rl.errors import DataError, PoisonedDataError, RobotRLError
 from robot_rl.specs import EnvSpec
 from robot_rl.types import Array
+from robot_rl.wire.amendment import Amendment, decode, encode
 from robot_rl.wire.chunk import ChunkHeader, ChunkKind, check_payload, make_header, pack_header
 from robot_rl.wire.locks import FileLock
 from robot_rl.wire.record import poisoned, record_dtype
@@ -137,7 +138,7 @@ class LogWriter:
         if not checked:
             check_payload(header, payload)
         if header.kind == ChunkKind.AMEND:
-            return self.amend(amend.decode(payload))
+            return self.amend(decode(payload))
         if header.record_bytes != self._dtype.itemsize:
             raise DataError(
                 f"{self.path}: records of {header.record_bytes} bytes; this log's have "
@@ -180,9 +181,9 @@ class LogWriter:
         )
         return self.append(header, payload)
 
-    def amend(self, amendment: amend.Amendment) -> ChunkHeader:
+    def amend(self, amendment: Amendment) -> ChunkHeader:
         """Appends an amendment; readers apply it from this position on."""
-        payload = amend.encode(replace(amendment, position=self._state.position))
+        payload = encode(replace(amendment, position=self._state.position))
         header = make_header(
             ChunkKind.AMEND,
             payload,

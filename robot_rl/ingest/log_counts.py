@@ -61,10 +61,12 @@ def count_log(path: Path) -> dict[tuple[str, int], Count]:
                     heads = codec.decode_lean(payload, header.count, spec)
                 else:
                     heads = _heads(handle, entry, dtype, file)
+                if not header.count:
+                    continue
                 count = counts.setdefault((header.actor, header.epoch), Count())
                 count.records += header.count
                 count.steps += int(training_steps(heads).sum())
-                count.episodes = max(count.episodes, 1 + int(heads["episode"].max(initial=-1)))
+                count.episodes = max(count.episodes, 1 + int(heads["episode"].max()))
         finally:
             os.close(handle)
     return counts

@@ -19,6 +19,14 @@ def permitted(role: Role) -> str:
     return ", ".join(kind.__name__ for kind in PERMITS.get(role, ())) or "nothing"
 
 
+def permits(router: Router, user: str, kind: type[p.Message]) -> bool:
+    """Whether the holder of a public key ("" without keys) may send messages of this kind."""
+    if router.allow is None:
+        return router.private or kind in PERMITS[Role.ACTOR]
+    key = router.key_of(user)
+    return key is not None and kind in PERMITS.get(key.role, ())
+
+
 def refusal_of(router: Router, user: str, message: p.Message) -> str:
     """Why the holder of the public key `user` ("" without keys) may not send this, "" if it may.
 

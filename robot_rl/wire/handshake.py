@@ -5,6 +5,8 @@ from __future__ import annotations
 from robot_rl.errors import HandshakeError, SpecError, WireError
 from robot_rl.specs import EnvSpec
 from robot_rl.wire import protocol as p
+from robot_rl.wire.record import record_dtype
+from robot_rl.wire.spool_segment import Life
 
 MAGIC = "robot-rl"
 PROTOCOL = 3
@@ -15,6 +17,19 @@ def hello(
 ) -> p.Hello:
     """A Hello of this protocol version."""
     return p.Hello(MAGIC, PROTOCOL, actor, epoch, sender, first_sequence, schema, spec)
+
+
+def schema_of(life: Life) -> str:
+    """SHA-256 of the interface of a life that was kept; HandshakeError for one whose records have
+    the layout of another version."""
+    spec = EnvSpec.from_json(life.spec)
+    size = record_dtype(spec).itemsize
+    if size != life.record_bytes:
+        raise HandshakeError(
+            f"the spool of actor '{life.actor}' holds records of {life.record_bytes} bytes, this "
+            f"version's have {size}; valid: the version that wrote them, on both sides"
+        )
+    return spec.sha256()
 
 
 def check_actor(actor: str) -> str:

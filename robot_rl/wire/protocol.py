@@ -175,6 +175,10 @@ class Amend(msgspec.Struct, frozen=True, tag="amend"):
     """An amendment of the log (see data/amend.py), encoded in the body; answered with Amended once
     it is durable. Sent again until then: its own token makes it taken once."""
 
+    after: Sequence = 0
+    """Ingest does nothing while its log has fewer records of the amended life: what an actor says
+    of an episode comes behind the episode."""
+
 
 class Amended(msgspec.Struct, frozen=True, tag="amended"):
     """The amendment of this token is in the log; or why it never will be."""
@@ -299,11 +303,17 @@ def sealed(text: bytes) -> bytes:
     return text + crc32c(text).to_bytes(SUM_BYTES, "little")
 
 
+def unsealed(data: bytes) -> memoryview:
+    """What `sealed` was given; raises WireError where its CRC32C does not match."""
+    text = memoryview(data)[:-SUM_BYTES]
+    if crc32c(text) != int.from_bytes(data[-SUM_BYTES:], "little") or not text:
+        raise WireError("not a message: its CRC32C does not match, it was damaged on its way")
+    return text
+
+
 def decode(head: bytes) -> Message:
     """Reads a head frame; raises WireError on anything else."""
-    text = memoryview(head)[:-SUM_BYTES]
-    if crc32c(text) != int.from_bytes(head[-SUM_BYTES:], "little") or not text:
-        raise WireError("not a message: its CRC32C does not match, it was damaged on its way")
+    text = unsealed(head)
     try:
         return _DECODER.decode(text)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:

@@ -15,7 +15,7 @@ from robot_rl.ingest.owners import FILE as OWNERS
 from robot_rl.ingest.owners import Owners
 from robot_rl.wire.chunk import ChunkKind, make_header
 from robot_rl.wire.key_files import FORMAT, Key, Role
-from robot_rl.wire.protocol import Control, ControlKind
+from robot_rl.wire.protocol import ControlKind, SetControl
 
 PUBLIC = "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7"
 
@@ -77,15 +77,30 @@ def pause(data: bytes) -> None:
     folder = emptied("pause")
     (folder / COMMAND).write_bytes(data)
     found = KeptPause(folder)
-    assert found.control().kind is ControlKind.PAUSE, "a file that is read says so"
-    found.keep(Control(2, ControlKind.RUN))
-    assert not KeptPause(folder).paused
-    found.keep(Control(3, ControlKind.PAUSE))
-    assert KeptPause(folder).paused
+    controls = found.controls()
+    assert controls.paused, "a file that is read says so"
+    found.keep(controls)
+    again = KeptPause(folder).controls()
+    assert {name: again.of(name).kind for name in again.named} == {
+        name: controls.of(name).kind for name in controls.named
+    }
+    controls.set(SetControl(ControlKind.RUN))
+    found.keep(controls)
+    assert not KeptPause(folder).controls().paused
+    controls.set(SetControl(ControlKind.PAUSE, "a"))
+    found.keep(controls)
+    assert KeptPause(folder).controls().of("a").kind is ControlKind.PAUSE
 
 
 def pause_seeds() -> list[bytes]:
-    return [b'{"command":"pause"}', b'{"command": "pause"}\n', b'{"command": "run"}', b"{}"]
+    return [
+        b'{"command":"pause"}',
+        b'{"command": "pause"}\n',
+        b'{"command": "run"}',
+        b'{"command":"run","actors":{"a":"pause"}}',
+        b'{"command":"pause","actors":{"a":"run","b":"pause"}}',
+        b"{}",
+    ]
 
 
 TARGETS = (
