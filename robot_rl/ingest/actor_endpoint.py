@@ -93,7 +93,7 @@ class ActorEndpoint:
         elif isinstance(parsed, p.Amend):
             self._amend(message, session, parsed.after)
         elif isinstance(parsed, p.Ask):
-            self.router.send(message.peer, p.encode(self.learner_endpoint.stats()))
+            self.router.send(message.peer, self.learner_endpoint.answer_to(parsed))
         elif session is None:
             self.refuse(message.peer, "say hello first")
         elif isinstance(parsed, p.Beat):

@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import msgspec
+
 from robot_rl.errors import DataError, PoisonedDataError, WireError
 from robot_rl.ingest.controls import Controls
 from robot_rl.ingest.kept_pause import KeptPause
@@ -49,7 +51,7 @@ class LearnerEndpoint:
                     self._heard, self._loop_age_ms = time.monotonic(), parsed.loop_age_ms
                     self.router.send(message.peer, p.encode(self.stats()))
                 case p.Ask():
-                    self.router.send(message.peer, p.encode(self.stats()))
+                    self.router.send(message.peer, self.answer_to(parsed))
                 case p.Grant():
                     self._grant = parsed
                     self._take_grant()
@@ -66,6 +68,10 @@ class LearnerEndpoint:
         except (WireError, DataError, PoisonedDataError) as error:
             self.warnings.count_garbage(f"from the learner's side: {error}")
             self.router.send(message.peer, p.encode(p.Refusal(str(error))))
+
+    def answer_to(self, ask: p.Ask) -> bytes:
+        """The statistics, as the answer to a question."""
+        return p.encode(msgspec.structs.replace(self.stats(), answers=ask.number))
 
     def answer(self, peer: bytes) -> Callable[[p.Amended], object]:
         """Sends an answer about an amendment to a peer of this address."""

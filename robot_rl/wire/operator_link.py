@@ -37,13 +37,16 @@ class OperatorLink:
         self.address = address
         self._dealer = Dealer(address, insecure=insecure, keys=keys)
         self._waiter = Waiter([self._dealer])
+        self._asked = 0
 
     def stats(self, timeout_s: float = ANSWER_S) -> p.Stats:
         """The run as ingest sees it; HandshakeError if this key may not, WireError if silent."""
-        self._dealer.send(p.encode(p.Ask()))
-        if (answer := self._wait(p.Stats, timeout_s)) is None:
-            raise self._silence(timeout_s)
-        return answer
+        self._asked += 1
+        self._dealer.send(p.encode(p.Ask(self._asked)))
+        while (answer := self._wait(p.Stats, timeout_s)) is not None:
+            if answer.answers == self._asked:  # else one of a question that was given up
+                return answer
+        raise self._silence(timeout_s)
 
     def steer(self, kind: p.ControlKind, actor: str = "", timeout_s: float = ANSWER_S) -> p.Stats:
         """Commands one actor, or everyone, and gives the statistics with that command in force."""

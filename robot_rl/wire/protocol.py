@@ -198,6 +198,9 @@ class Pulse(msgspec.Struct, frozen=True, tag="pulse"):
 class Ask(msgspec.Struct, frozen=True, tag="ask"):
     """A console's look; answered with Stats."""
 
+    number: Count = 0
+    """Given back in `Stats.answers`."""
+
 
 class ActorStats(msgspec.Struct, frozen=True):
     """One actor as ingest sees it."""
@@ -258,6 +261,9 @@ class Stats(msgspec.Struct, frozen=True, tag="stats"):
     """The newest command to everyone."""
     controls: dict[str, Control] = {}
     """Newer ones to single actors, by id."""
+
+    answers: Count = 0
+    """`Ask.number` of the question; 0 for a Pulse."""
 
     def control_of(self, actor: str) -> Control:
         """What an actor is told to do."""
