@@ -11,6 +11,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from robot_rl.cli import main
+from robot_rl.commands.learner_process import load_demos, plant_of
 from robot_rl.data.dataset_info import dataset_info, verify
 from robot_rl.data.episodes import read_episodes
 from robot_rl.data.log_reader import LogReader
@@ -19,6 +20,7 @@ from robot_rl.data.manifest import VERSION, read_manifest
 from robot_rl.errors import DataError, SpecError
 from robot_rl.ingest.log_counts import open_log
 from robot_rl.runtime.rundir import RunDir
+from robot_rl.runtime.settings import DemoSettings
 from robot_rl.types import Purpose
 from robot_rl.wire.record import record_dtype, to_transition
 
@@ -97,3 +99,21 @@ def test_a_run_with_one_is_not_resumed(tmp_path: Path, capsys: pytest.CaptureFix
     said = capsys.readouterr().err
     assert "is a log of format 1" in said
     assert said.count("\n") == 1, "one line"
+
+
+def test_its_episodes_are_demonstrations_of_a_run_of_today() -> None:
+    spec = replace(read_manifest(OLD).spec, command_layout=(("pose", 7), ("width", 1)), plant=())
+    demos = DemoSettings(path=str(OLD), folder="", episodes=1, seed=0, noise=0.0)
+    (rows,) = load_demos(demos, spec)
+    assert rows.dtype == record_dtype(spec)
+    assert "plant limit_velocity: none != 0.3" in plant_of(demos, spec), "told, not refused"
+
+
+@pytest.mark.slow
+def test_a_run_of_today_trains_from_it(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    words = ["task=reach", "camera=two", "robot.image_size=[16,16]", f"demos.path={OLD}"]
+    words += ["agent=rlpd_image", "agent.replay.warmup_steps=20", "agent.learner.compile=false"]
+    words += ["steps=40", "evaluation.episodes=1", f"run={run}", "console=false"]
+    assert main(["train", *words]) == 0
+    assert dataset_info(run / "log")["transitions_logged"] >= 40
