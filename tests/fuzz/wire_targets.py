@@ -113,8 +113,12 @@ def message_seeds() -> list[bytes]:
         p.Grant(100),
         p.SetControl(p.ControlKind.PAUSE),
         p.Pulse(1, 2),
-        p.Ask(),
-        p.Stats(1, 1, 1, 1, 1, 1, 1, 1, 1, 20.0, 1, -1, [actor]),
+        p.Ask(7),
+        p.Amend(4),
+        p.Amended(2**64 - 1, "no such episode"),
+        p.SetControl(p.ControlKind.STOP, "arm-left"),
+        p.Grant(100, 3),
+        p.Stats(1, 1, 1, 1, 1, 1, 1, 1, 1, 20.0, 1, -1, [actor], controls={"a": p.Control(1)}),
         p.Refusal("no", True),
     ]
     return [p.encode(item)[: -p.SUM_BYTES] for item in messages]
