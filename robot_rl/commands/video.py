@@ -11,7 +11,8 @@ from robot_rl.errors import ConfigError
 from robot_rl.factory import make_env, make_policy
 from robot_rl.interfaces import Policy, RobotEnvironment
 from robot_rl.report.video import overlay, write_mp4
-from robot_rl.rollout.loop import Episode, Rollout
+from robot_rl.rollout.episode import Episode
+from robot_rl.rollout.loop import Rollout
 from robot_rl.rollout.placement import Inline
 from robot_rl.runtime.evaluator import EvaluationResult, evaluate, load_policy, snapshots
 from robot_rl.runtime.rundir import RunDir

@@ -11,8 +11,9 @@ import numpy as np
 from robot_rl.data.log_writer import LogWriter
 from robot_rl.errors import DataError, RobotFault
 from robot_rl.interfaces import Operator, Policy, RobotEnvironment
+from robot_rl.rollout.episode import Episode
 from robot_rl.rollout.judge import Judge, TaskJudge
-from robot_rl.rollout.loop import Episode, Rollout
+from robot_rl.rollout.loop import Rollout
 from robot_rl.rollout.operators import Nobody
 from robot_rl.rollout.placement import Inline
 from robot_rl.rollout.sinks import DatasetSink
