@@ -12,19 +12,16 @@ import numpy as np
 from robot_rl.errors import DataError
 from robot_rl.metrics.console import duration
 from robot_rl.metrics.records import EvalRecord
-from robot_rl.report import document as html
-from robot_rl.report.charts import Chart, Series
+from robot_rl.report.charts import Axis, Chart, Series
 from robot_rl.report.findings import GOOD, Pooled, first_good, pooled
 from robot_rl.report.plots import STEPS
 from robot_rl.report.rundata import RunData, read_run
-from robot_rl.report.scales import Axis
 from robot_rl.report.statistics import bootstrap_interval, wilson_interval
+from robot_rl.report.templates import render
 from robot_rl.types import Array
 
 NAME = "comparison"
 SVG_SIZE = (820, 400)
-GROUP_COLUMNS = ("group", "success, last steps", "over seeds, 95 %", "steps to 90 %, each seed")
-RUN_COLUMNS = ("run", "seed", "steps", "success, last steps", "steps to 90 %", "wall time")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +109,10 @@ def compare_runs(run_dirs: Sequence[Path], out: Path | None = None) -> Path:
     if chart is not None:
         (folder / f"{NAME}.svg").write_text(chart.svg(*SVG_SIZE, standalone=True))
     page = folder / f"{NAME}.html"
-    page.write_text(html.document("Comparison of runs", _parts(groups, chart)))
+    runs = [_run_row(run) for group in groups for run in group.runs]
+    verdict = "; ".join(f"{group.label}: {_final_text(group)}" for group in groups)
+    rows = [_group_row(group) for group in groups]
+    page.write_text(render("comparison.html", runs=runs, groups=rows, chart=chart, verdict=verdict))
     return page
 
 
@@ -155,19 +155,6 @@ def pooled_chart(groups: Sequence[Group]) -> Chart | None:
     title = "Success in evaluation" if len(front) > 1 else front[0].name
     y = Axis("success (bands: 95 % intervals; thin lines: seeds)", low=0, high=1, percent=True)
     return Chart(title, STEPS, y, [*behind, *front], goal=GOOD)
-
-
-def _parts(groups: Sequence[Group], chart: Chart | None) -> list[str]:
-    runs = [run for group in groups for run in group.runs]
-    sentence = "; ".join(f"{group.label}: {_final_text(group)}" for group in groups)
-    return [
-        html.header("Comparison of runs", [f"{len(runs)} runs"], sentence),
-        html.hero(chart),
-        "<h2>Groups</h2>",
-        f'<div class="card">{html.table(GROUP_COLUMNS, [_group_row(g) for g in groups])}</div>',
-        "<h2>Runs</h2>",
-        f'<div class="card">{html.table(RUN_COLUMNS, [_run_row(run) for run in runs])}</div>',
-    ]
 
 
 def _group_row(group: Group) -> tuple[str, ...]:
