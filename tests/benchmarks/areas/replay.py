@@ -1,4 +1,4 @@
-"""Replay and log speeds, beside the peers that are installed; medians and their ratios of one run.
+"""Replay and log speeds, medians.
 
 Observation 40, action 7 (state), and the same with two 128 x 128 x 3 cameras. "mixed": half
 demonstrations, half online, back to back; "arriving": one new record before each sample, as in
@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from answering import median_s
 
-from robot_rl.bench.replay_peers import median_s, time_peers
 from robot_rl.data.log_reader import LogReader
 from robot_rl.data.log_writer import LogWriter
 from robot_rl.data.mixture import Mixture
@@ -55,7 +55,6 @@ def run(
     rows: int = 200_000,
     image_rows: int = 4_000,
     repeats: int = 1_000,
-    peers: bool = True,
     folder: Path | None = None,
 ) -> dict[str, Any]:
     """Medians of `repeats`: µs and ms a call, bytes a transition, records and MB a second.
@@ -75,9 +74,6 @@ def run(
     result |= _extends(repeats)
     with _folder(folder) as place:
         result |= _appends(place)
-    if peers:
-        result["peers_us"] = found = time_peers(rows, BATCH, repeats)
-        result["ratio_to_peers"] = {k: v / result["state_mixed_us"] for k, v in found.items()}
     return result
 
 

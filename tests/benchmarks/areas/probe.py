@@ -1,6 +1,6 @@
 """The probe: a periodic Python loop that notes how late each period began.
 
-    python -m robot_rl.bench.probe '<ProbeConfig as JSON>'
+    python tests/benchmarks/areas/probe.py '<ProbeConfig as JSON>'
 
 It is the actor's loop without a robot: `Rate` over the monotonic clock and, where it is told of a
 runtime directory, a record into the ring each period. Prints one line of JSON.
@@ -93,4 +93,4 @@ def _main(config: ProbeConfig) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run_main("robot_rl.bench.probe", ProbeConfig, _main, sys.argv[1:]))
+    sys.exit(run_main("areas.probe", ProbeConfig, _main, sys.argv[1:]))

@@ -6,15 +6,13 @@ of messages in flight. The bare figures move the same bytes over the same kind o
 acknowledgements and nothing else: they are the bound, with the disk's own rate for those bytes.
 "curve" is the same as ours with keys: authenticated and encrypted.
 
-    python -m robot_rl.bench.transport
+    python tests/benchmarks/speeds.py transport
 """
 
 from __future__ import annotations
 
-import json
 import shutil
 import statistics
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -22,8 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from robot_rl.bench.fleet import bench_keys
-from robot_rl.bench.transport_bounds import Load, bare_rate, chunks, disk_rate, loads
+from areas.fleet import bench_keys
+from areas.transport_bounds import Load, bare_rate, chunks, disk_rate, loads
 from robot_rl.errors import WireError
 from robot_rl.memory import keep_heap
 from robot_rl.testing.wire_harness import (
@@ -208,7 +206,3 @@ def run(*, repeats: int = 3, scale: float = 1.0) -> dict[str, Any]:
         result[name] |= {"curve_per_s": curve, "curve_of_plain": curve / wire["per_s"]}
         result[name] |= {"of_bare": wire["per_s"] / bare["per_s"], "disk_MB_per_s": disk}
     return result
-
-
-if __name__ == "__main__":
-    json.dump(run(), sys.stdout, indent=2)

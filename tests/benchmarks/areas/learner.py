@@ -12,10 +12,10 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor
+from turns import medians
 
+from areas.busy import random_batch
 from robot_rl.agents.sac.agent import SAC
-from robot_rl.bench.busy import random_batch
-from robot_rl.bench.turns import medians
 from robot_rl.testing.wire_harness import small_spec
 
 BATCH, HIDDEN = 256, 256

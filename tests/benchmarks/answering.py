@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import os
+import statistics
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -41,3 +43,16 @@ def answer(versions: dict[str, str], measure: Callable[..., dict[str, Any]]) -> 
     print(json.dumps(versions), file=answers, flush=True)
     for line in sys.stdin:
         print(json.dumps(measure(**json.loads(line))), file=answers, flush=True)
+
+
+def median_s(
+    call: Callable[[], Any], repeats: int, before: Callable[[int], None] = lambda _: None
+) -> float:
+    """Median seconds of `call`; `before(i)` is not counted."""
+    times = []
+    for number in range(repeats):
+        before(number)
+        start = time.perf_counter_ns()
+        call()
+        times.append(time.perf_counter_ns() - start)
+    return statistics.median(times) / 1e9

@@ -6,12 +6,12 @@ import sys
 
 import pytest
 import torch
+from areas.busy import random_batch
+from areas.learner import BATCH, flops_per_update, matrix_rate, onednn
+from companion import HERE, Companion
 from torch.utils.flop_counter import FlopCounterMode
 
 from robot_rl.agents.sac.agent import SAC
-from robot_rl.bench.busy import random_batch
-from robot_rl.bench.companion import Companion
-from robot_rl.bench.learner import BATCH, flops_per_update, matrix_rate, onednn
 from robot_rl.testing.wire_harness import small_spec
 
 
@@ -35,5 +35,7 @@ def test_onednn_and_mm_give_the_same_product() -> None:
 
 
 def test_the_busy_learner_updates_while_asked_to() -> None:
-    with Companion("learner", [sys.executable, "-m", "robot_rl.bench.busy", "--eager"]) as learner:
+    with Companion(
+        "learner", [sys.executable, str(HERE / "areas" / "busy.py"), "--eager"]
+    ) as learner:
         assert learner.measure(seconds=0.2)["critic_updates_per_s"] > 0

@@ -1,4 +1,4 @@
-"""A learner at work beside what is measured: `python -m robot_rl.bench.busy` (see `answering`)."""
+"""A learner at work beside what is measured: a companion (see `answering`)."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import sys
 import time
 
 import numpy as np
+from answering import answer
 
 from robot_rl.agents.sac.agent import SAC
-from robot_rl.bench.peer.answering import answer
 from robot_rl.specs import EnvSpec
 from robot_rl.testing.wire_harness import small_spec
 from robot_rl.types import Batch

@@ -14,10 +14,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from robot_rl.bench.companion import ROOT, Companion
+from companion import HERE, Companion
+
 from robot_rl.errors import ConfigError
 
-SCRIPTS = ROOT / "tests" / "benchmarks"
 FIND = "import sys, importlib.util as u; sys.exit(not any(map(u.find_spec, sys.argv[1:])))"
 
 
@@ -107,10 +107,10 @@ def peers_of(area: str, interpreters: Sequence[str]) -> Iterator[list[tuple[Peer
     with ExitStack() as stack:
         found = []
         for kind in PEERS:
-            if kind.area == area and (SCRIPTS / kind.script).exists():
+            if kind.area == area and (HERE / kind.script).exists():
                 for python in (sys.executable, *interpreters):
                     if _has(python, kind.modules):
-                        companion = Companion(kind.name, [python, str(SCRIPTS / kind.script)])
+                        companion = Companion(kind.name, [python, str(HERE / kind.script)])
                         found.append((kind, stack.enter_context(companion)))
                         break
         yield found

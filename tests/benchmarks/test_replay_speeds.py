@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from robot_rl.bench.replay import run
+from areas.replay import run
 
 
 def test_a_small_run_gives_every_figure(tmp_path: Path) -> None:
-    figures = run(rows=3_000, image_rows=300, repeats=20, peers=False, folder=tmp_path)
+    figures = run(rows=3_000, image_rows=300, repeats=20, folder=tmp_path)
     expected = {
         "state_mixed_us",
         "state_mixed_arriving_us",

@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-
-from robot_rl.bench.companion import Companion
-from robot_rl.bench.peers import PeerKind, ask
+from companion import Companion
+from peers import PeerKind, ask
 
 Measure = Callable[[], dict[str, Any]]
 

@@ -4,7 +4,7 @@ Each actor is a real one without its policy: a ring, a spool on disk, a session;
 process, ingest in another. The paced runs ask whether 16 x 30 records a second are held with both
 on, and for what share of a core; the ceilings let every actor write as fast as its ring has room.
 
-    robot-rl bench fleet
+    python tests/benchmarks/speeds.py fleet
 """
 
 from __future__ import annotations

@@ -15,7 +15,8 @@ from robot_rl.errors import ConfigError
 
 ROOT = Path(robot_rl.__file__).resolve().parents[1]
 """Where robot_rl is imported from."""
-PATH = os.pathsep.join((str(ROOT / "robot_rl" / "bench" / "peer"), str(ROOT)))
+HERE = Path(__file__).resolve().parent
+PATH = os.pathsep.join((str(HERE), str(ROOT)))
 """Of a companion: peers import `answering` alone; they may lack what robot_rl needs."""
 GRACE_S = 10.0
 

@@ -17,14 +17,14 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from companion import Companion
 
-from robot_rl.bench.companion import Companion
-from robot_rl.bench.probe import ACTOR, ProbeConfig
+from areas.probe import ACTOR, ProbeConfig
 from robot_rl.errors import ConfigError
 from robot_rl.testing.wire_harness import WireHarness
-from robot_rl.wire.process import module_command
 
 PERCENTILES = ("p50_us", "p99_us", "p999_us", "worst_us")
+HERE = Path(__file__).resolve().parent
 STARTUP_S = 1.0
 """The learner works this much longer than the probe, which has to start first."""
 CONDITIONS = {
@@ -47,8 +47,7 @@ def run(
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in CONDITIONS}
     learner_command = [
         sys.executable,
-        "-m",
-        "robot_rl.bench.busy",
+        str(HERE / "busy.py"),
         *([] if compile else ["--eager"]),
     ]
     with Companion("learner", learner_command) as learner:
@@ -83,7 +82,10 @@ def summary(found: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
 def _probe(config: ProbeConfig) -> dict[str, Any]:
     """Runs the probe in a process of its own."""
     done = subprocess.run(
-        module_command("robot_rl.bench.probe", config), capture_output=True, text=True, check=False
+        [sys.executable, str(HERE / "probe.py"), msgspec.json.encode(config).decode()],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode:
         raise ConfigError(f"the probe loop ended with {done.returncode}: {done.stderr.strip()}")
