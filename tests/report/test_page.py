@@ -14,6 +14,7 @@ from robot_rl.metrics.reader import read_metrics
 from robot_rl.metrics.records import ActorRecord, EpisodeRecord, EvalRecord, LearnerRecord
 from robot_rl.metrics.writer import MetricsWriter
 from robot_rl.report import page as report_page
+from robot_rl.report.compare import seed_curve
 from robot_rl.report.page import compare_runs, write_report
 from robot_rl.report.rundata import evals_kept, learner_kept, read_run, speeds, stage_seconds
 
@@ -227,8 +228,6 @@ def test_seeds_are_pooled_and_the_svg_stands_alone(tmp_path: Path, clock: Clock)
 
 
 def test_curves_of_seeds_evaluated_at_other_steps_are_joined(tmp_path: Path) -> None:
-    from robot_rl.report.compare import Group
-
     tables = {0: [(500, 10), (1000, 20)], 1: [(503, 20), (1010, 20)], 2: [(500, 0)]}
     for seed, table in tables.items():
         folder = tmp_path / str(seed)
@@ -237,7 +236,7 @@ def test_curves_of_seeds_evaluated_at_other_steps_are_joined(tmp_path: Path) -> 
         with MetricsWriter(folder, "evaluator", tensorboard=False) as writer:
             for step, good in table:
                 writer.write(EvalRecord(step=step, version=1, episodes=20, successes=good))
-    curve = Group("x", tuple(read_run(tmp_path / str(seed)) for seed in tables)).curve()
+    curve = seed_curve([read_run(tmp_path / str(seed)).metrics.evals for seed in tables])
     assert curve is not None
     assert curve.steps.tolist() == [500, 1000]
     assert curve.mean.tolist() == [0.5, 1.0]
