@@ -110,10 +110,19 @@ class World(WireHarness):
         return began
 
     def start_all(self) -> None:
-        """All three sides, until the first acknowledgement."""
+        """All three sides, until the first acknowledgement; WireError, which no twin may take for
+        its failure, where there is none."""
         for side in ("ingest", "io", "actor"):
             self.start_side(side)
-        self.acknowledged_after(time.monotonic())
+        try:
+            self.acknowledged_after(time.monotonic())
+        except Broken as error:
+            said = {side: self.said(side)[-300:] for side in self.sides}
+            raise WireError(f"nothing began: {error}; {said}") from error
+
+    def begins(self) -> None:
+        """Broken unless something is ever acknowledged: processes start meanwhile."""
+        self.acknowledged_after(0.0, 3 * self.patience_s)
 
     def goes_on(self) -> None:
         """Broken unless something is acknowledged from now on."""
@@ -176,7 +185,7 @@ class World(WireHarness):
         twin for STILL_S.
         """
         twin = twin or bool(self.without)
-        timeout_s, still_s = (20.0, STILL_S) if twin else (2 * HUNG_S, HUNG_S)
+        timeout_s, still_s = (2 * TWIN_S, STILL_S) if twin else (2 * HUNG_S, HUNG_S)
         self.finish_actor()
         for side in ("ingest", "io"):
             if side not in self.sides or self.sides[side].poll() is not None:

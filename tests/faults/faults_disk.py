@@ -108,7 +108,8 @@ def power_fails(side: str) -> Callable[[World], None]:
         if side == "learner":
             world.kill("ingest")
             world.forget_unsynced(world.log_dir)
-            world.restart("ingest")
+            world.start_side("ingest")
+            world.goes_on()
             return
         world.kill("ingest")
         alone = time.monotonic_ns()

@@ -22,7 +22,7 @@ def mangled(kind: str, share: float = 0.15) -> Callable[[World], None]:
         world.start_side("ingest")
         world.start_side("io", mangle={"kind": kind, "share": share, "seed": 1})
         world.start_side("actor")
-        world.acknowledged_after(0.0)
+        world.begins()
         time.sleep(1.0)
         world.goes_on()
 
@@ -38,7 +38,7 @@ def wrong_answers(world: World) -> None:
     learner.grant(20)
     world.start_side("io")
     world.start_side("actor")
-    world.acknowledged_after(0.0)
+    world.begins()
     for granted in range(20, 600):
         given.append((time.monotonic_ns(), granted))
         learner.grant(granted)
@@ -91,7 +91,7 @@ def through_proxy(world: World) -> Proxy:
     world.addresses = (f"tcp://127.0.0.1:{proxy.port}", learner_endpoint)
     world.start_side("io")
     world.start_side("actor")
-    world.acknowledged_after(0.0)
+    world.begins()
     return proxy
 
 
@@ -109,7 +109,7 @@ def bad_link(seconds: float, **trouble: float) -> Callable[[World], None]:
             world.prefix = {"io": ["ip", "netns", "exec", space.name]}
             world.start_side("io")
             world.start_side("actor")
-            world.acknowledged_after(0.0)
+            world.begins()
             for name, value in trouble.items():
                 setattr(space, name, value)
             time.sleep(seconds / 2)

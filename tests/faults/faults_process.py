@@ -139,7 +139,7 @@ def clock_jumps(world: World) -> None:
     world.start_side("io")
     world.environment = {}
     world.start_side("actor")
-    world.acknowledged_after(0.0)
+    world.begins()
     for jump in ("+1h", "-1h"):
         clock.write_text(f"{jump}\n")
         time.sleep(1.6)
@@ -166,7 +166,7 @@ def learner_too_slow(world: World) -> None:
     learner.grant(20)
     world.start_side("io")
     world.start_side("actor")
-    world.acknowledged_after(0.0)
+    world.begins()
     for granted in range(20, 40):
         learner.grant(granted)
         time.sleep(0.1)
