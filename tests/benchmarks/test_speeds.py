@@ -17,8 +17,10 @@ from turns import machine, medians
 
 from robot_rl.errors import ConfigError
 
+SLOW = {"fleet": [pytest.mark.slow]}
 
-@pytest.mark.parametrize("area", sorted(AREAS))
+
+@pytest.mark.parametrize("area", [pytest.param(a, marks=SLOW.get(a, [])) for a in sorted(AREAS)])
 def test_every_area_runs_and_gives_its_figures(
     area: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
