@@ -47,7 +47,7 @@ class SafeRobot:
         rearm_on_reset: bool = False,
     ) -> None:
         """limits: one each arm. SafetyError when their number is another, when the inner robot's
-        stiffness x clip exceeds `max_force`, or when it is not commanded in one space.
+        stiffness x clip exceeds `max_force`, or when it is commanded in two spaces.
 
         `stream_resets`: `move_to` runs through the limiter; else it is the inner robot's own.
         `rearm_on_reset`: `move_to` clears a fault that the safety layer found itself; for a
@@ -56,8 +56,8 @@ class SafeRobot:
         """
         if len(limits) != inner.n_arms:
             raise SafetyError(f"limits of {len(limits)} arms; valid: {inner.n_arms}, one each arm")
-        if inner.capabilities & SPACES not in (Capability.CARTESIAN_IMPEDANCE, Capability.JOINT):
-            raise SafetyError("the robot must claim one of CARTESIAN_IMPEDANCE and JOINT")
+        if SPACES in inner.capabilities:
+            raise SafetyError("a robot claims CARTESIAN_IMPEDANCE and JOINT; valid: one of them")
         if Capability.CARTESIAN_IMPEDANCE in inner.capabilities:
             for arm in limits:
                 check_force_bound(inner.gains, arm)
