@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from robot_rl.drivers.joint_space import JointSpace
+from robot_rl.drivers.robot_layer import RobotLayer
 from robot_rl.drivers.safety import check_force_bound
 from robot_rl.drivers.spaces import CartesianSpace, CommandSpace
 from robot_rl.drivers.watch import StateWatch
 from robot_rl.errors import PoisonedDataError, RobotFault, SafetyError
 from robot_rl.fault_latch import FaultLatch
-from robot_rl.interfaces import Capability, Clock, Kinematics, Robot
+from robot_rl.interfaces import Capability, Robot
 from robot_rl.limits import Limits
 from robot_rl.types import Array, Command, LimitStage, RobotState
 
@@ -21,7 +22,7 @@ PERIOD_NS = 20_000_000
 SPACES = Capability.CARTESIAN_IMPEDANCE | Capability.JOINT
 
 
-class SafeRobot:
+class SafeRobot(RobotLayer):
     """Limits, watchdog and latched faults around a `Robot`; is one itself.
 
     robot = SafeRobot(SimRobot(world), (limits,))
@@ -61,7 +62,7 @@ class SafeRobot:
         if Capability.CARTESIAN_IMPEDANCE in inner.capabilities:
             for arm in limits:
                 check_force_bound(inner.gains, arm)
-        self._inner = inner
+        super().__init__(inner)
         self._limits = tuple(limits)
         self._stale_ns = min(arm.stale_after_ns for arm in limits)
         self._hold_ns = min(arm.hold_after_ns for arm in limits)
@@ -83,34 +84,6 @@ class SafeRobot:
     @property
     def limits(self) -> tuple[Limits, ...]:
         return self._limits
-
-    @property
-    def n_arms(self) -> int:
-        return self._inner.n_arms
-
-    @property
-    def capabilities(self) -> Capability:
-        return self._inner.capabilities
-
-    @property
-    def clock(self) -> Clock:
-        return self._inner.clock
-
-    @property
-    def base_poses(self) -> Array:
-        return self._inner.base_poses
-
-    @property
-    def gripper_range(self) -> tuple[Array, Array]:
-        return self._inner.gripper_range
-
-    @property
-    def kinematics(self) -> Kinematics | None:
-        return self._inner.kinematics
-
-    @property
-    def gains(self) -> Mapping[str, float]:
-        return self._inner.gains
 
     def connect(self) -> None:
         """Connects, and holds where the arm is. Re-arms. RobotFault outside the workspace."""

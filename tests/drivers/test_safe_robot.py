@@ -34,7 +34,8 @@ def make_limits(**changes: object) -> Limits:
         velocity=0.4,
         angular_velocity=1.5,
     )
-    return replace(limits, joint_low=(-3.0,) * 7, joint_high=(3.0,) * 7, **changes)  # type: ignore[arg-type]
+    wide = {"joint_low": (-3.0,) * 7, "joint_high": (3.0,) * 7}
+    return replace(limits, **(wide | changes))  # type: ignore[arg-type]
 
 
 class Recorder(FakeRobot):
