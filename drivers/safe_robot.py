@@ -169,7 +169,7 @@ class SafeRobot(RobotLayer):
     def rearm(self) -> None:
         """Clears a latched fault, by a person's decision only; holds where the arm is."""
         self._require_connection()
-        if not self._fault.shown:
+        if not self._fault.shown and not self._inner.read().fault:
             return
         self._fault.clear()
         self._inner.rearm()

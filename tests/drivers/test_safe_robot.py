@@ -236,6 +236,14 @@ def test_rearming_holds_where_the_arm_was_moved_to_meanwhile() -> None:
     assert np.allclose(state.pose[0, :3], (0.6, -0.1, 0.2))
 
 
+def test_rearming_clears_a_fault_of_the_arm_that_no_tick_has_seen_yet() -> None:
+    robot, inner = safe()
+    inner.fail("reflex")
+    assert robot.read().fault == "reflex"
+    robot.rearm()
+    assert send(robot, START).fault == ""
+
+
 def test_rearming_without_a_fault_changes_nothing() -> None:
     robot, _ = safe()
     robot.command(CartesianCommand(goal(0.5, 0.05, 0.3), WIDTH, robot.clock.now_ns()))
