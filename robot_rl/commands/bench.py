@@ -28,7 +28,7 @@ from robot_rl.bench.wire import connected
 from robot_rl.commands.common import add_overrides, compose, emit, numbers_of, settings_of
 from robot_rl.commands.learner_process import make_mixture
 from robot_rl.factory import make_agent, make_env, make_policy
-from robot_rl.interfaces import Agent
+from robot_rl.interfaces import Agent, RobotEnvironment
 from robot_rl.metrics.console import duration, number
 from robot_rl.runtime.rundir import cpu_model
 from robot_rl.runtime.settings import RunSettings
@@ -53,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
     cfg = compose(options)
     settings, scale = settings_of(cfg), 0.02 if options.quick else 1.0
     env = make_env(cfg)
-    spec: EnvSpec = env.data_spec
+    spec: EnvSpec = env.spec
     try:
         figures = [_environment(env, spec, 5 * scale)]
     finally:
@@ -76,7 +76,7 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _environment(env: Any, spec: EnvSpec, seconds: float) -> Figure:
+def _environment(env: RobotEnvironment, spec: EnvSpec, seconds: float) -> Figure:
     _say("environment")
     rate, hz = compute.env_steps_per_s(env, spec, seconds), spec.rate_hz
     return Figure("environment", "steps, random actions", rate, "1/s", hz, f"{hz:g} Hz", True)
