@@ -111,9 +111,12 @@ class ActionSpace:
         return self.n_arms * self._arm_dim
 
     @property
-    def command_dim(self) -> int:
-        """Numbers in a command vector: per arm pose (7) and width (1)."""
-        return self.n_arms * 8
+    def command_layout(self) -> tuple[tuple[str, int], ...]:
+        """Names and widths of the parts of a command vector."""
+        if self.n_arms == 1:
+            return ("pose", 7), ("width", 1)
+        parts = (("pose", 7), ("width", 1))
+        return tuple((f"arm{arm}.{name}", n) for arm in range(self.n_arms) for name, n in parts)
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -159,11 +159,11 @@ class GymEnv(gymnasium.Env[Any, Array]):
             name=id,
             observation=tuple(arrays),
             action=ArraySpec("action", (dim,), "float32", -1.0, 1.0),
-            command_dim=dim,
+            command_layout=(("action", dim),),
             rate_hz=_rate(self._inner),
             action_scale=tuple(half.ravel().tolist()),
             state_layout=tuple(layout),
-            extra=(("kwargs", json.dumps(dict(kwargs), sort_keys=True, default=str)),),
+            facts=(("kwargs", json.dumps(dict(kwargs), sort_keys=True, default=str)),),
         )
 
 

@@ -220,28 +220,31 @@ class RobotEnv(gymnasium.Env[Any, Array]):
             ArraySpec(name, camera.shape, "uint8", 0, 255) for name, camera in self.cameras.items()
         ]
         config = self.actions.config
-        extra = {
+        facts = {
             "action_axes": ",".join(self.actions.names),
             "arms": str(self.robot.n_arms),
             "gripper_penalty": repr(self._gripper_penalty),
-            "gripper_range": ",".join(map(repr, self.robot.gripper_range)),
-            "leash": f"{config.leash_translation!r},{config.leash_rotation!r}",
             "state_scale": self.proprioception.scales,
         }
-        extra |= {f"judged_{name}": str(value) for name, value in self.task.criteria.items()}
-        extra |= _limits(self.robot)
+        facts |= {f"judged_{name}": str(value) for name, value in self.task.criteria.items()}
+        plant = {
+            "gripper_range": ",".join(map(repr, self.robot.gripper_range)),
+            "leash": f"{config.leash_translation!r},{config.leash_rotation!r}",
+        }
+        plant |= _limits(self.robot)
         return EnvSpec(
             name=self.task.name,
             observation=tuple(arrays),
             action=ArraySpec("action", (self.actions.dim,), "float32", -1.0, 1.0),
-            command_dim=self.actions.command_dim,
+            command_layout=self.actions.command_layout,
             rate_hz=rate_hz,
             action_frame=config.frame,
             action_scale=self.actions.scale,
             gripper_mode=config.gripper_mode,
             gains=tuple(sorted((str(k), float(v)) for k, v in self.robot.gains.items())),
             state_layout=layout,
-            extra=tuple(sorted(extra.items())),
+            facts=tuple(sorted(facts.items())),
+            plant=tuple(sorted(plant.items())),
         )
 
 

@@ -27,6 +27,7 @@ from robot_rl.types import (
     OperatorSample,
     Outcome,
     Plan,
+    Purpose,
     RobotState,
     Scene,
     Step,
@@ -450,11 +451,23 @@ class Agent(Protocol):
 class TransitionSink(Protocol):
     """Where a control loop leaves what it saw; returns at once, bounded.
 
-    sink.start(obs, episode)
+    sink.start(obs, episode, stamp_ns, boot_id, stamps=stamps)
     sink.step(transition)
     """
 
-    def start(self, obs: Observation, episode: int, stamp_ns: int, boot_id: int) -> None: ...
+    def start(
+        self,
+        obs: Observation,
+        episode: int,
+        stamp_ns: int,
+        boot_id: int,
+        *,
+        stamps: Mapping[str, int] = ...,
+        purpose: Purpose = ...,
+        extras: Mapping[str, Array] = ...,
+    ) -> None:
+        """The first observation of an episode; what is not given is as `Transition` says."""
+        ...
 
     def step(self, transition: Transition) -> None: ...
 

@@ -304,6 +304,8 @@ class Transition:
     noise_seed: int = 0
     value: float = float("nan")
     """The policy's estimate, see `Plan`."""
+    extras: Mapping[str, Array] = field(default_factory=dict)
+    """Arrays that the spec declares as extras, of this moment; 0 where one is missing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,8 @@ def run_learner(run_dir: Path, arguments: Sequence[str], stopping: Callable[[], 
         MetricsWriter(run_dir, "learner", origin_s=origin_s) as metrics,
         closing(LearnerLink(address)) as link,
     ):
+        if note := plant_of(settings.demos, spec):
+            metrics.event(note)
         metrics.event("the learner prepares its updates (compiled: some 20 s the first time)")
         tell = None
         if "episodes" in arguments[2:]:
@@ -112,6 +114,13 @@ def make_mixture(settings: RunSettings, numbers: AgentNumbers, spec: EnvSpec) ->
     )
 
 
+def plant_of(demos: DemoSettings, spec: EnvSpec) -> str:
+    """How the plant of the dataset differs from the run's, "" where it does not."""
+    if demos.path is None:
+        return ""
+    return check_same_spec(spec, LogReader(demos.path).spec, f"dataset {demos.path}")
+
+
 def load_demos(demos: DemoSettings, spec: EnvSpec) -> list[Array]:
     """Records of the first `episodes` episodes of the dataset, which must have this spec."""
     if demos.path is None:
@@ -122,7 +131,8 @@ def load_demos(demos: DemoSettings, spec: EnvSpec) -> list[Array]:
     for episode in read_episodes(path):
         if len(episodes) == demos.episodes:
             break
-        episodes.append(episode.records)
+        if not episode.evaluation:
+            episodes.append(episode.records)
     return episodes
 
 

@@ -43,7 +43,8 @@ def prepare(cfg: DictConfig, folder: RunDir, *, quiet: bool = False) -> EnvSpec:
     finally:
         env.close()
     if (folder.path / "config.yaml").exists():
-        check_same_spec(spec, folder.spec(), f"run {folder.path}")
+        if note := check_same_spec(spec, folder.spec(), f"run {folder.path}"):
+            print(note, file=sys.stderr)
         folder.write_config(cfg)
         folder.finished.unlink(missing_ok=True)
     else:
@@ -71,7 +72,7 @@ def set_demos(cfg: DictConfig, env: Any, *, quiet: bool) -> None:
         check_same_spec(spec, found, f"dataset {path}")
     else:
         task = json.dumps(plain(cfg).get("task"), sort_keys=True, default=str)
-        recipe = f"{spec.sha256()}-{task}-{demos.episodes}-{demos.seed}-{demos.noise}"
+        recipe = f"{spec.to_json().decode()}-{task}-{demos.episodes}-{demos.seed}-{demos.noise}"
         digest = hashlib.sha256(recipe.encode()).hexdigest()[:8]
         name = f"{spec.name.replace('/', '_')}-{demos.episodes}-{digest}"
         path = Path(demos.folder) / name

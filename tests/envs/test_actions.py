@@ -120,7 +120,7 @@ def test_encoding_a_far_goal_moves_straight_towards_it() -> None:
 def test_names_scales_and_sizes() -> None:
     space = ActionSpace(ActionConfig(axes=("yaw", "x", "gripper")), 2, RANGE)
     assert space.dim == 6
-    assert space.command_dim == 16
+    assert sum(width for _, width in space.command_layout) == 16
     assert space.names[:3] == ("arm0.x", "arm0.yaw", "arm0.gripper")
     assert space.scale == (0.02, 0.1, 0.04) * 2
 
