@@ -18,6 +18,7 @@ VERBS = {
     "train": "train on one machine: actors, ingest, learner, evaluator",
     "learner": "the learner's side alone: ingest, learner, evaluator",
     "actor": "an actor's side alone: actor and its I/O process",
+    "check": "look at an environment, task or robot before starting anything",
     "record": "record demonstrations into a dataset",
     "dataset": "describe, verify or list a dataset",
     "eval": "evaluate a run's policy on seeded episodes",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
+from robot_rl.commands.child_config import ActorConfig
 from robot_rl.commands.common import settings_of
 from robot_rl.errors import HandshakeError
 from robot_rl.factory import make_env, make_policy, make_teleop
@@ -19,10 +20,10 @@ from robot_rl.wire.actor_link import ActorLink
 DEFAULT_EPISODE_RECORDS = 1001
 
 
-def run_actor(run_dir: Path, arguments: Sequence[str], stopping: Callable[[], bool]) -> int:
-    """Acts until SIGTERM. Arguments: wall origin of the metrics, runtime directory, actor id."""
-    origin_s, runtime_dir, actor_id = float(arguments[0]), Path(arguments[1]), arguments[2]
-    cfg = RunDir(run_dir).config()
+def run_actor(config: ActorConfig, stopping: Callable[[], bool]) -> None:
+    """Acts until SIGTERM."""
+    actor_id = config.actor
+    cfg = RunDir(config.path).config()
     settings = settings_of(cfg)
     seed = settings.seed * 1000 + sum(actor_id.encode())
     env = make_env(cfg, real_time=settings.actor.real_time)
@@ -30,8 +31,8 @@ def run_actor(run_dir: Path, arguments: Sequence[str], stopping: Callable[[], bo
     policy = make_policy(cfg, spec, seed=seed)
     teleop = make_teleop(cfg, env)
     epoch = secrets.randbits(62) | 1
-    link = ActorLink(runtime_dir, spec, actor_id, epoch)
-    with BackgroundMetricsWriter(run_dir, actor_id, origin_s=origin_s) as metrics:
+    link = ActorLink(Path(config.runtime_dir), spec, actor_id, epoch)
+    with BackgroundMetricsWriter(config.path, actor_id, origin_s=config.origin_s) as metrics:
         granted = ask_for_priority(fifo=settings.actor.fifo, nice=settings.actor.nice)
         metrics.event(f"{actor_id} started, {granted}")
         actor = Actor(
@@ -59,7 +60,6 @@ def run_actor(run_dir: Path, arguments: Sequence[str], stopping: Callable[[], bo
             link.close()
             teleop.close()
             env.close()
-    return 0
 
 
 def longest_episode(env: object) -> int:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable
 
+from robot_rl.commands.child_config import EvaluatorConfig
 from robot_rl.commands.common import settings_of
 from robot_rl.factory import check_same_spec, make_env, make_policy
 from robot_rl.metrics.reader import read_metrics
@@ -13,19 +13,20 @@ from robot_rl.runtime.evaluator import follow
 from robot_rl.runtime.rundir import RunDir
 
 
-def run_evaluator(run_dir: Path, arguments: Sequence[str], stopping: Callable[[], bool]) -> int:
-    """Evaluates until `run_dir/finished` exists and no snapshot is left, or until SIGTERM."""
+def run_evaluator(config: EvaluatorConfig, stopping: Callable[[], bool]) -> None:
+    """Evaluates until `finished` exists and no snapshot is left, or until SIGTERM."""
+    run_dir = config.path
     folder = RunDir(run_dir)
     cfg = folder.config()
     settings = settings_of(cfg)
     env = make_env(cfg)
     if not folder.wait_for_log(stopping):
         env.close()
-        return 0
+        return
     check_same_spec(env.data_spec, folder.spec(), f"run {run_dir}")
     policy = make_policy(cfg, env.data_spec, seed=settings.seed)
     done = {record.step for record in read_metrics(run_dir).evals}
-    with MetricsWriter(run_dir, "evaluator", origin_s=float(arguments[0])) as metrics:
+    with MetricsWriter(run_dir, "evaluator", origin_s=config.origin_s) as metrics:
         follow(
             env,
             policy,
@@ -39,4 +40,3 @@ def run_evaluator(run_dir: Path, arguments: Sequence[str], stopping: Callable[[]
             abort=stopping,
         )
     env.close()
-    return 0

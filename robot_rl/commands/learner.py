@@ -15,7 +15,7 @@ import argparse
 from omegaconf import DictConfig, OmegaConf
 
 from robot_rl.commands.common import add_overrides, emit, numbers_of
-from robot_rl.commands.prepare import named_dataset
+from robot_rl.commands.prepare import check_device, named_dataset
 from robot_rl.commands.resume import dated, is_resumed, open_run
 from robot_rl.commands.session import Session
 from robot_rl.errors import ConfigError
@@ -30,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     cfg, folder = open_run(options, named_by_agent)
+    check_device(cfg)
     if numbers_of(cfg).demo_ratio > 0:
         if cfg.demos.path is None:
             raise ConfigError(

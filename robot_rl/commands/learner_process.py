@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 
 from robot_rl.commands.announce import announce
+from robot_rl.commands.child_config import LearnerConfig
 from robot_rl.commands.common import numbers_of, settings_of, what_is_learned
 from robot_rl.data.episodes import read_episodes
 from robot_rl.data.log_reader import LogReader
@@ -31,26 +32,22 @@ from robot_rl.types import Array, EpisodeSummary
 from robot_rl.wire.learner_link import LearnerLink
 
 
-def run_learner(run_dir: Path, arguments: Sequence[str], stopping: Callable[[], bool]) -> int:
-    """Learns to the end of the schedule (0) or until SIGTERM (0, without `finished`).
-
-    Arguments: wall origin of the metrics, ingest's address for it, and "episodes" where no actor
-    of this run's folder leaves its episodes there: then they are told from the log.
-    """
-    origin_s, address = float(arguments[0]), arguments[1]
+def run_learner(config: LearnerConfig, stopping: Callable[[], bool]) -> None:
+    """Learns to the end of the schedule, or until SIGTERM (without `finished`)."""
+    run_dir = config.path
     folder = RunDir(run_dir)
     cfg = folder.config()
     settings, numbers = settings_of(cfg), numbers_of(cfg)
     if not folder.wait_for_log(stopping):
-        return 0
+        return
     spec = LogReader(folder.log).spec
     with (
-        MetricsWriter(run_dir, "learner", origin_s=origin_s) as metrics,
-        closing(LearnerLink(address)) as link,
+        MetricsWriter(run_dir, "learner", origin_s=config.origin_s) as metrics,
+        closing(LearnerLink(config.address)) as link,
     ):
         metrics.event("the learner prepares its updates (compiled: some 20 s the first time)")
         tell = None
-        if "episodes" in arguments[2:]:
+        if config.episodes_from_log:
             tell = telling(run_dir, metrics)
             announce(folder, metrics, acts=False)
         agent = make_agent(cfg, spec, seed=settings.seed)
@@ -75,7 +72,6 @@ def run_learner(run_dir: Path, arguments: Sequence[str], stopping: Callable[[], 
         resume(learner, agent)
         if learner.run(stopping):
             folder.finished.touch()
-    return 0
 
 
 def telling(run_dir: Path, metrics: MetricsWriter) -> Callable[[EpisodeSummary, int], None]:

@@ -7,7 +7,7 @@ import hashlib
 import json
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,11 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from robot_rl.commands.common import numbers_of, settings_of
+from robot_rl.commands.preflight import open_env, preflight
 from robot_rl.config import plain
 from robot_rl.data.log_reader import LogReader
 from robot_rl.errors import ConfigError, DataError
-from robot_rl.factory import check_same_spec, make_env, make_policy
+from robot_rl.factory import check_same_spec, make_policy
 from robot_rl.runtime.record import record_demos
 from robot_rl.runtime.rundir import RunDir
 from robot_rl.runtime.settings import DemoSettings
@@ -34,10 +35,13 @@ def prepare(cfg: DictConfig, folder: RunDir, *, quiet: bool = False) -> EnvSpec:
     A run that exists is checked against the present specification and keeps its folder.
     """
     numbers = numbers_of(cfg)
-    env = make_env(cfg)
+    check_device(cfg)
+    env, opened_s = open_env(cfg)
     try:
         spec: EnvSpec = env.data_spec
         make_policy(cfg, spec, seed=0)
+        _, notes = preflight(cfg, env, opened_s)
+        tell(notes)
         if numbers.demo_ratio > 0:
             set_demos(cfg, env, quiet=quiet)
     finally:
@@ -51,11 +55,32 @@ def prepare(cfg: DictConfig, folder: RunDir, *, quiet: bool = False) -> EnvSpec:
     return spec
 
 
+def tell(notes: Sequence[str]) -> None:
+    """What is odd, one line each."""
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
+
+
+def check_device(cfg: DictConfig) -> None:
+    """ConfigError where the agent asks for a GPU that torch does not find."""
+    device = str(OmegaConf.select(cfg, "agent.learner.device", default=None) or "cpu")
+    if device.partition(":")[0] != "cuda":
+        return
+    import torch  # only where a GPU is asked for: it takes seconds
+
+    if not torch.cuda.is_available():
+        raise ConfigError(
+            f"agent.learner.device={device}, but torch finds no CUDA device; valid: cpu"
+        )
+
+
 def specification(cfg: DictConfig) -> EnvSpec:
-    """The specification of the configured environment."""
-    env = make_env(cfg)
+    """The specification of the configured environment, which was looked at for an actor."""
+    env, opened_s = open_env(cfg)
     try:
         spec: EnvSpec = env.data_spec
+        _, notes = preflight(cfg, env, opened_s, evaluates=False)
+        tell(notes)
     finally:
         env.close()
     return spec

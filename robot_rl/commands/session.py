@@ -13,9 +13,15 @@ from types import FrameType
 from typing import Any
 
 from robot_rl.commands.announce import announce
+from robot_rl.commands.child_config import (
+    ActorConfig,
+    EvaluatorConfig,
+    LearnerConfig,
+    child_command,
+)
 from robot_rl.commands.common import key_setting, numbers_of, settings_of, wire_of
-from robot_rl.commands.video import video_of_run
-from robot_rl.errors import ConfigError, WireError
+from robot_rl.commands.video import NoVideo, video_of_run
+from robot_rl.errors import WireError
 from robot_rl.ingest import process as ingest
 from robot_rl.metrics.console import RunConsole
 from robot_rl.metrics.reader import read_metrics
@@ -122,13 +128,15 @@ class Session:
             keys=key_setting(wire),
         )
         self._wait_ready(self.supervisor.start("ingest", ingest.command(config)))
-        origin = repr(self._origin_s)
-        tell = [] if self.with_actors else ["episodes"]  # actors here leave their own
-        learner = self._child(
-            "learner", origin, learner_endpoint, *tell, threads=settings.learner.threads
+        place = str(self.folder.path), self._origin_s
+        config_of_learner = LearnerConfig(
+            *place, address=learner_endpoint, episodes_from_log=not self.with_actors
+        )
+        learner = self.supervisor.start(
+            "learner", child_command(config_of_learner), threads=settings.learner.threads
         )
         if self.with_evaluator and settings.evaluation.episodes > 0:
-            self._child("evaluator", origin)
+            self.supervisor.start("evaluator", child_command(EvaluatorConfig(*place)))
         return learner
 
     def _start_actors(self, runtime: Path, address: str) -> list[Child]:
@@ -150,19 +158,14 @@ class Session:
                 key=wire.key or "",
             )
             self.supervisor.start(f"io-{index}", io.command(link))
-            arguments = (repr(self._origin_s), str(runtime), actor)
+            config = ActorConfig(
+                str(self.folder.path), self._origin_s, runtime_dir=str(runtime), actor=actor
+            )
             # One actor may read the terminal: a keyboard is a teleoperation device.
             stdin = sys.stdin.fileno() if index == 0 and sys.stdin.isatty() else DEVNULL
-            actors.append(self._child("actor", *arguments, name=f"actor-{index}", stdin=stdin))
+            command = child_command(config)
+            actors.append(self.supervisor.start(f"actor-{index}", command, stdin=stdin))
         return actors
-
-    def _child(
-        self, role: str, *arguments: str, name: str = "", threads: int = 1, stdin: int = DEVNULL
-    ) -> Child:
-        command = [sys.executable, "-m", "robot_rl.commands.child", role, str(self.folder.path)]
-        return self.supervisor.start(
-            name or role, [*command, *arguments], threads=threads, stdin=stdin
-        )
 
     def _wait_ready(self, child: Child) -> None:
         """Until ingest has printed its addresses in this session."""
@@ -225,7 +228,7 @@ class Session:
 
         try:
             video = video_of_run(self.folder)
-        except ConfigError as error:  # nothing to draw with here: the run itself is none the worse
+        except NoVideo as error:
             self._say(f"no video: {error}")
             video = None
         page = write_report(self.folder.path)

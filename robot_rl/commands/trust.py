@@ -43,12 +43,16 @@ def known_targets(folders: Sequence[Path]) -> set[str]:
 
 
 def targets(node: Any, place: str = "") -> Iterator[tuple[str, Any]]:
-    """(where, value) of every `_target_`, at any depth."""
+    """(where, value) of every `_target_`, at any depth, and of every wrapper named without one."""
     if isinstance(node, Mapping):
         for key, value in node.items():
             here = f"{place}.{key}" if place else str(key)
             if key == "_target_":
                 yield here, value
+            elif key == "wrappers" and isinstance(value, list):
+                for index, entry in enumerate(value):
+                    inner = entry if isinstance(entry, Mapping) else {"_target_": entry}
+                    yield from targets(inner, f"{here}[{index}]")
             else:
                 yield from targets(value, here)
     elif isinstance(node, list):
