@@ -17,7 +17,8 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from robot_rl.commands.common import add_overrides, emit
+from robot_rl.commands.common import add_overrides
+from robot_rl.commands.output import emit
 from robot_rl.commands.prepare import specification
 from robot_rl.commands.resume import ACTING, dated, is_resumed, open_run
 from robot_rl.commands.session import Session

@@ -26,7 +26,7 @@ from robot_rl.bench.figures import Figure, figures_of
 from robot_rl.bench.peer.answering import on_one_core
 from robot_rl.bench.peers import check_interpreter, peers_of
 from robot_rl.bench.turns import machine, take_turns
-from robot_rl.commands.common import emit
+from robot_rl.commands.output import emit
 from robot_rl.errors import ConfigError, suggest
 from robot_rl.factory import make_registered
 

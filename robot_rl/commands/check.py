@@ -14,7 +14,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from robot_rl.commands.common import add_overrides, compose, emit
+from robot_rl.commands.common import add_overrides, compose
+from robot_rl.commands.output import emit
 from robot_rl.commands.preflight import open_env, preflight
 from robot_rl.errors import ConfigError
 from robot_rl.testing.check_env import check_env

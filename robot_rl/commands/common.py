@@ -113,8 +113,3 @@ def what_is_learned(cfg: DictConfig) -> dict[str, str]:
         else:
             flat[key] = json.dumps(value, default=str)
     return flat
-
-
-def emit(result: dict[str, Any] | list[dict[str, Any]]) -> None:
-    """One JSON document on standard output."""
-    print(json.dumps(result, indent=2, default=str, allow_nan=True))

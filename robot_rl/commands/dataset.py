@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from robot_rl.commands.common import emit
+from robot_rl.commands.output import emit
 from robot_rl.data.dataset_info import dataset_info, verify
 
 

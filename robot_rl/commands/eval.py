@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from robot_rl.commands.common import add_config_dir, config_folders, emit, settings_of
+from robot_rl.commands.common import add_config_dir, config_folders, settings_of
+from robot_rl.commands.output import emit
 from robot_rl.commands.trust import check_targets
 from robot_rl.commands.video import record_video
 from robot_rl.errors import CheckpointError, ConfigError

@@ -14,7 +14,8 @@ import argparse
 
 from omegaconf import DictConfig, OmegaConf
 
-from robot_rl.commands.common import add_overrides, emit, numbers_of
+from robot_rl.commands.common import add_overrides, numbers_of
+from robot_rl.commands.output import emit
 from robot_rl.commands.prepare import check_device, named_dataset
 from robot_rl.commands.resume import dated, is_resumed, open_run
 from robot_rl.commands.session import Session

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from robot_rl.commands.common import add_overrides, compose, emit, settings_of
+from robot_rl.commands.common import add_overrides, compose, settings_of
+from robot_rl.commands.output import emit
 from robot_rl.errors import ConfigError
 from robot_rl.factory import make_env, make_teleop
 from robot_rl.runtime.record import Recording, record_demos

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from robot_rl.commands.common import emit
+from robot_rl.commands.output import emit
 from robot_rl.errors import ConfigError
 from robot_rl.report.page import compare_runs, write_report
 

@@ -21,7 +21,8 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
-from robot_rl.commands.common import add_overrides, compose, config_folders, emit
+from robot_rl.commands.common import add_overrides, compose, config_folders
+from robot_rl.commands.output import emit
 from robot_rl.commands.prepare import prepare
 from robot_rl.commands.resume import dated, open_run
 from robot_rl.commands.session import Session
