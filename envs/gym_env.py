@@ -18,11 +18,11 @@ from gymnasium import spaces
 from msgspec import Meta
 
 from robot_rl.envs.gym_spaces import arrays_of, observe, parts_of
-from robot_rl.envs.user_code import UserCode
 from robot_rl.errors import ConfigError, PoisonedDataError, SpecError, UserCodeError, suggest
 from robot_rl.specs import ArraySpec, EnvSpec
 from robot_rl.timing import NS
 from robot_rl.types import Array, LimitStage
+from robot_rl.user_code import UserCode
 
 SUCCESS_KEYS = ("is_success", "success")
 Wrapper: TypeAlias = Callable[[Any], Any]
@@ -90,6 +90,11 @@ class GymEnv(gymnasium.Env[Any, Array]):
         self._boot_id = 0
         self.native_observation: Any = None
         """The newest observation as the environment itself gave it."""
+
+    @property
+    def native(self) -> gymnasium.Env[Any, Any]:
+        """The environment itself, without wrappers: its own attributes are there."""
+        return self._inner.unwrapped
 
     @property
     def time_limit(self) -> int | None:

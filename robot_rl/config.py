@@ -89,12 +89,14 @@ def _split(overrides: Sequence[str]) -> tuple[list[str], list[str]]:
 def quoted(override: str) -> str:
     """The override as Hydra reads it: a plain value with signs that it has no token for, such as
     ~ or letters beyond ASCII, is put in quotes. ConfigError where it cannot be read at all."""
+    if "=" not in override:
+        return override
     parser = OverridesParser.create()
     try:
         parser.parse_override(override)
     except HydraException as error:
-        key, equals, value = override.partition("=")
-        if not equals or SPECIAL & set(value):
+        key, _, value = override.partition("=")
+        if SPECIAL & set(value):
             raise ConfigError(
                 f"'{override}': {_first_lines(error)}. In a shell, put quotes within quotes: "
                 f"'{key}=\"…\"'"

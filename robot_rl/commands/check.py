@@ -36,7 +36,7 @@ def run(options: argparse.Namespace) -> int:
     env, opened_s = open_env(cfg)
     try:
         spec = env.data_spec
-        look, notes = preflight(cfg, env, opened_s)
+        look, notes = preflight(cfg, env, opened_s=opened_s)
         if look is None and options.thorough:
             raise ConfigError("--thorough moves the robot at random; valid: in simulation")
         result: dict[str, Any] = {

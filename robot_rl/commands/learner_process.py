@@ -21,7 +21,8 @@ from robot_rl.factory import agent_name, check_same_spec, make_agent
 from robot_rl.interfaces import Agent
 from robot_rl.metrics.reader import read_metrics
 from robot_rl.metrics.writer import MetricsWriter
-from robot_rl.runtime.checkpoint import config_changes, newest_checkpoint
+from robot_rl.runtime.changes import take_effect
+from robot_rl.runtime.checkpoint import newest_checkpoint
 from robot_rl.runtime.feed import Feeder
 from robot_rl.runtime.learner import Learner
 from robot_rl.runtime.rundir import RunDir
@@ -129,6 +130,7 @@ def resume(learner: Learner, agent: Agent) -> None:
         print(f"learner: WARNING: {warning}", file=sys.stderr)
         learner.metrics.event(warning, warning=True)
     if found is None:
+        take_effect(learner.run_dir, learner.config, learner.config, 0)
         return
     arrays, state = found
     if state.agent != learner.agent_name or state.spec_sha256 != learner.spec_sha256:
@@ -137,11 +139,9 @@ def resume(learner: Learner, agent: Agent) -> None:
             f"spec {state.spec_sha256[:12]}; this run is {learner.agent_name}, "
             f"spec {learner.spec_sha256[:12]}"
         )
-    if changes := config_changes(state.config, learner.config):
-        raise CheckpointError(
-            f"{learner.run_dir}/config.yaml was changed since the checkpoint: "
-            f"{'; '.join(changes)}. Valid: the values it had, or a new run"
-        )
+    changes = take_effect(learner.run_dir, state.config, learner.config, state.steps)
+    for change in changes:
+        learner.metrics.event(f"changed: {change}", step=state.steps)
     agent.load_state(arrays)
     learner.rng.bit_generator.state = state.sampler
     learner.progress.block = learner.progress.start_block = state.block

@@ -19,22 +19,30 @@ SLOW_S = 5.0
 
 
 def preflight(
-    cfg: DictConfig, env: Any, opened_s: float, *, evaluates: bool = True
+    cfg: DictConfig,
+    env: Any,
+    *,
+    opened_s: float = 0.0,
+    evaluates: bool = True,
+    alone: bool = False,
 ) -> tuple[FirstLook | None, list[str]]:
     """Looks at an open environment and, where a run would open it twice, at a second one.
 
-    opened_s: how long the first took to open; evaluates: whether an evaluator runs beside it.
+    opened_s: how long the first took to open; evaluates: whether an evaluator runs beside it;
+    alone: no process opens another one.
     Gives what the first steps told (None on a robot: it is not moved here) and one line for each
     thing that is odd; raises a RobotRLError with the remedy on what would fail later.
     """
     if not getattr(env, "simulated", True):
+        if alone:
+            return None, []
         _check_one_device(cfg, f"robot={cfg.choices.robot}", evaluates=evaluates)
         return None, []
     look = first_look(env)
     notes = list(look.notes)
     if "id" not in cfg.env:  # of this project's simulation there can be any number, and it draws
         return look, notes
-    if not _opened_twice(cfg, evaluates):
+    if alone or not _opened_twice(cfg, evaluates):
         return look, notes
     if opened_s > SLOW_S:
         notes.append(f"opening it took {opened_s:.0f} s: whether it opens twice was not tried")

@@ -9,6 +9,7 @@ import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from robot_rl.commands.common import numbers_of, settings_of
 from robot_rl.commands.preflight import open_env, preflight
+from robot_rl.commands.resume import rewrite
 from robot_rl.config import plain
+from robot_rl.data.content import content_digest
+from robot_rl.data.episodes import read_episodes
 from robot_rl.data.log_reader import LogReader
 from robot_rl.errors import ConfigError, DataError
 from robot_rl.factory import check_same_spec, make_policy
@@ -25,6 +29,8 @@ from robot_rl.runtime.rundir import RunDir
 from robot_rl.runtime.settings import DemoSettings
 from robot_rl.specs import EnvSpec
 
+DEMOS = "demos.sha256"
+"""In a run's folder: the digest of the demonstrations that it learns from."""
 LEAST_NOISE = 0.05
 """Below this an expert that fails is not failing because of the noise."""
 
@@ -40,22 +46,25 @@ def prepare(cfg: DictConfig, folder: RunDir, *, quiet: bool = False) -> EnvSpec:
     try:
         spec: EnvSpec = env.data_spec
         make_policy(cfg, spec, seed=0)
-        _, notes = preflight(cfg, env, opened_s)
-        tell(notes)
+        _, notes = preflight(cfg, env, opened_s=opened_s)
+        say(notes)
         if numbers.demo_ratio > 0:
             set_demos(cfg, env, quiet=quiet)
     finally:
         env.close()
     if (folder.path / "config.yaml").exists():
         check_same_spec(spec, folder.spec(), f"run {folder.path}")
-        folder.write_config(cfg)
-        folder.finished.unlink(missing_ok=True)
+        if numbers.demo_ratio > 0:
+            same_demos(folder, Path(cfg.demos.path))
+        rewrite(folder, cfg)
     else:
         folder.create(cfg, spec)
+        if numbers.demo_ratio > 0:
+            same_demos(folder, Path(cfg.demos.path))
     return spec
 
 
-def tell(notes: Sequence[str]) -> None:
+def say(notes: Sequence[str]) -> None:
     """What is odd, one line each."""
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
@@ -79,8 +88,8 @@ def specification(cfg: DictConfig) -> EnvSpec:
     env, opened_s = open_env(cfg)
     try:
         spec: EnvSpec = env.data_spec
-        _, notes = preflight(cfg, env, opened_s, evaluates=False)
-        tell(notes)
+        _, notes = preflight(cfg, env, opened_s=opened_s, evaluates=False)
+        say(notes)
     finally:
         env.close()
     return spec
@@ -111,7 +120,36 @@ def set_demos(cfg: DictConfig, env: Any, *, quiet: bool) -> None:
             with recording_alone(path):
                 if not (path / "manifest.json").exists():
                     record_with_corrections(env, path, demos)
+    say(demo_warnings(path, demos.episodes))
     OmegaConf.update(cfg, "demos.path", str(path.resolve()))
+
+
+def demo_warnings(path: Path, wanted: int) -> list[str]:
+    """One line for each reason why the demonstrations of a dataset are of little use."""
+    if wanted == 0:
+        return ["demos.episodes=0: no demonstration is learned from; agent=sac needs none"]
+    successes = [episode.success for episode in islice(read_episodes(path), wanted)]
+    lines = []
+    if len(successes) < wanted:
+        lines.append(f"{path} has {len(successes)} demonstrations, demos.episodes={wanted}")
+    if successes and all(success == 0 for success in successes):
+        lines.append(f"every demonstration of {path} failed: there is nothing good to imitate")
+    return lines
+
+
+def same_demos(folder: RunDir, path: Path) -> None:
+    """Keeps which demonstrations a run has, by what is in them; ConfigError where they are others.
+
+    The folder may have been moved or copied: its path is not compared.
+    """
+    known, digest = folder.path / DEMOS, content_digest(path)
+    if not known.exists():
+        known.write_text(f"{digest}\n")
+    elif known.read_text().strip() != digest:
+        raise ConfigError(
+            f"demos.path={path} holds other demonstrations than run {folder.path} began with; "
+            "valid: the same ones, wherever they are now, or a new run"
+        )
 
 
 def named_dataset(name: str) -> tuple[Path, EnvSpec]:
@@ -120,7 +158,7 @@ def named_dataset(name: str) -> tuple[Path, EnvSpec]:
     if not (path / "manifest.json").exists():
         raise ConfigError(
             f"demos.path={path}: no dataset there (manifest.json is missing); "
-            "valid: a folder that robot-rl record wrote"
+            "valid: a folder that robot-rl record wrote (if it was moved: demos.path=<its place>)"
         )
     return path.resolve(), LogReader(path).spec
 

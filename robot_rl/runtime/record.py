@@ -9,11 +9,17 @@ from typing import Any
 
 import numpy as np
 
+from robot_rl.data.episodes import read_episodes
+from robot_rl.data.log_reader import LogReader
 from robot_rl.data.log_writer import LogWriter
 from robot_rl.errors import DataError
 from robot_rl.intervention import InterventionState, arbitrate
-from robot_rl.types import Array, LimitStage, Source, TeleopSample, Transition
+from robot_rl.runtime.acting import as_expert
+from robot_rl.types import Array, LimitStage, Observation, Source, TeleopSample, Transition
 from robot_rl.wire.record import new_record, record_dtype, write_start, write_step
+
+APART = 100_000
+"""Between the reset seeds of one life of a recording and the next: none comes twice."""
 
 
 @dataclass(slots=True)
@@ -24,33 +30,52 @@ class Recording:
     discarded: int = 0
     transitions: int = 0
     sequence: int = 0
+    epoch: int = 1
+    """Lives of this recording: 1, and one more each time it is gone on with."""
+
+
+def counted(path: Path, actor: str) -> tuple[int, int]:
+    """Whole episodes in a dataset, and the epoch in which `actor` goes on with it."""
+    episodes = sum(episode.complete for episode in read_episodes(path))
+    with LogReader(path) as reader:
+        epochs = [c.header.epoch for c in reader.chunks() if c.header.actor == actor]
+    return episodes, max(epochs, default=0) + 1
 
 
 def record_demos(
     env: Any,
-    expert: Callable[[], Array | TeleopSample],
-    path: Path,
+    policy: Callable[..., Any],
+    path: Path | str,
     *,
-    episodes: int,
-    seed: int,
+    episodes: int = 20,
+    seed: int = 1000,
     noise: float = 0.0,
     keep_failures: bool = False,
     codec: str = "png",
     actor: str = "expert",
+    by: str = "",
+    append: bool = False,
     on_episode: Callable[[Recording], None] = lambda _: None,
 ) -> Recording:
-    """Writes `episodes` episodes into a new dataset at `path` (refused if it exists).
+    """Writes episodes into a new dataset at `path`, or (`append`) on to `episodes` in an old one.
 
-    expert: gives the action (dim,) for the present state; Gaussian `noise` (standard deviation in
-    action units) is added before it is executed, so that demonstrations show corrections. Failed
-    episodes are left out unless `keep_failures`; after 3 failures in a row beyond what was asked
-    for, DataError says that the expert does not solve the task.
+    policy: any of `action(obs)`, `action(env)` (a parameter of that name) and `action()`, see
+    `acting.as_expert`; Gaussian `noise` (standard deviation in action units) is added before an
+    action is executed, so that demonstrations show corrections. `by` names it in the manifest.
+    Failed episodes are left out unless `keep_failures`; after 3 failures in a row beyond what was
+    asked for, DataError says that the policy does not solve the task. What was finished stays when
+    this is interrupted.
     """
-    spec = env.data_spec
-    meta = {"seed": str(seed), "noise": str(noise), "recorded_by": actor}
-    rng = np.random.default_rng(seed)
+    spec, path, expert = env.data_spec, Path(path), as_expert(env, policy)
+    meta = {"seed": str(seed), "noise": str(noise), "recorded_by": by or actor}
     recording = Recording()
-    writer = LogWriter.create(path, spec, codec=codec, meta=meta)
+    if append:
+        writer = LogWriter.open(path, spec)
+        recording.kept, recording.epoch = counted(path, actor)
+        seed += APART * (recording.epoch - 1)
+    else:
+        writer = LogWriter.create(path, spec, codec=codec, meta=meta)
+    rng = np.random.default_rng(seed)
     try:
         attempt = 0
         while recording.kept < episodes:
@@ -60,9 +85,12 @@ def record_demos(
                 recording.discarded += 1
                 recording.sequence = int(rows["sequence"][0])
                 if recording.discarded > 3 + episodes:
-                    raise DataError(f"{recording.discarded} of {attempt} demonstrations failed")
+                    raise DataError(
+                        f"{recording.discarded} of {attempt} demonstrations failed; {path} has the "
+                        f"{recording.kept} others"
+                    )
                 continue
-            writer.append_records(rows, actor=actor, epoch=1)
+            writer.append_records(rows, actor=actor, epoch=recording.epoch)
             recording.kept += 1
             recording.transitions += len(rows) - 1
             on_episode(recording)
@@ -74,7 +102,7 @@ def record_demos(
 
 def _episode(
     env: Any,
-    expert: Callable[[], Array | TeleopSample],
+    expert: Callable[[Observation], Array | TeleopSample],
     seed: int,
     recording: Recording,
     rng: np.random.Generator,
@@ -96,7 +124,7 @@ def _episode(
     recording.sequence += 1
     done, intervention = False, InterventionState()
     while not done:
-        wish = expert()
+        wish = expert(obs)
         vector = wish.action if isinstance(wish, TeleopSample) else wish
         noisy = np.clip(vector + rng.normal(0.0, noise, vector.shape), -1, 1).astype(np.float32)
         action, intervention = arbitrate(noisy, None, intervention, proposal_source=Source.DEMO)
@@ -120,7 +148,7 @@ def _episode(
                 intervention_id=0,
                 policy_version=0,
                 actor=actor,
-                epoch=1,
+                epoch=recording.epoch,
                 sequence=recording.sequence,
                 episode=recording.kept,
                 step=len(rows),
