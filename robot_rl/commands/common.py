@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,7 @@ def add_overrides(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="allow a wire.address that other hosts reach without a key (wire.insecure=true)",
     )
+    add_trust(parser)
 
 
 def add_config_dir(parser: argparse.ArgumentParser) -> None:
@@ -40,6 +43,22 @@ def add_config_dir(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         help="a folder with your own robot/, task/, agent/ … YAML files; may be given again",
     )
+
+
+def add_trust(parser: argparse.ArgumentParser) -> None:
+    """`--trust`."""
+    parser.add_argument(
+        "--trust",
+        action="store_true",
+        help="import what this run names, though no config file of yours does (a run of your own)",
+    )
+
+
+def flags_of(options: argparse.Namespace) -> str:
+    """The options that a later command on the same run needs too."""
+    words = [f" --config-dir {shlex.quote(folder)}" for folder in options.config_dir]
+    named = any(re.match(r"[+]*env\.wrappers=|.*_target_=", word) for word in options.overrides)
+    return "".join(words) + " --trust" * (named or options.trust)
 
 
 def compose(options: argparse.Namespace) -> DictConfig:

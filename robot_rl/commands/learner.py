@@ -15,7 +15,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
-from robot_rl.commands.common import add_overrides, numbers_of, settings_of
+from robot_rl.commands.common import add_overrides, flags_of, numbers_of, settings_of
 from robot_rl.commands.output import emit
 from robot_rl.commands.prepare import check_device, demo_warnings, named_dataset, same_demos, say
 from robot_rl.commands.resume import dated, is_resumed, open_run, rewrite
@@ -53,6 +53,7 @@ def run(options: argparse.Namespace) -> int:
         session = Session(
             folder,
             quiet=options.json,
+            flags=flags_of(options),
             with_actors=False,
             with_evaluator=options.evaluator,
         )

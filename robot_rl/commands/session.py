@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import sys
 import time
@@ -55,6 +56,8 @@ class Session:
     with_evaluator: bool = True
     actor_id: str = "actor"
     """Actors are called <actor_id>-0, <actor_id>-1 …; unique among those that feed one learner."""
+    flags: str = ""
+    """Options that a later command on this run needs too, such as --config-dir."""
     supervisor: Supervisor = field(init=False)
     _origin_s: float = 0.0
 
@@ -93,6 +96,8 @@ class Session:
             self._end("actor", "io", "evaluator", "learner", "ingest")
             clear_runtime_directory(runtime)
         summary = self._summary()
+        if interrupted:
+            self._say_how_to_go_on()
         if not interrupted and self.with_learner:
             summary |= self._page()
         return summary
@@ -209,6 +214,13 @@ class Session:
 
     def _say(self, text: str) -> None:
         print(text, file=sys.stderr, flush=True)
+
+    def _say_how_to_go_on(self) -> None:
+        verb = "actor" if not self.with_learner else "train" if self.with_actors else "learner"
+        path, flags = shlex.quote(str(self.folder.path)), self.flags
+        self._say(f"go on:    robot-rl {verb}{flags} resume={path}")
+        if self.with_learner:
+            self._say(f"evaluate: robot-rl eval{flags} {path}")
 
     def _summary(self) -> dict[str, Any]:
         metrics = read_metrics(self.folder.path)

@@ -22,7 +22,7 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
-from robot_rl.commands.common import add_overrides, compose, config_folders
+from robot_rl.commands.common import add_overrides, compose, config_folders, flags_of
 from robot_rl.commands.output import emit
 from robot_rl.commands.prepare import prepare
 from robot_rl.commands.resume import dated, open_run
@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
     cfg, folder = open_run(options, default_name)
     with folder.lock():
         prepare(cfg, folder, quiet=options.json)
-        result = Session(folder, quiet=options.json).run()
+        result = Session(folder, quiet=options.json, flags=flags_of(options)).run()
     if options.json:
         emit(result)
     return 0 if result["finished"] else 130

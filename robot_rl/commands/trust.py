@@ -25,7 +25,7 @@ def check_targets(cfg: DictConfig, run: Path, folders: Sequence[Path]) -> None:
             raise ConfigError(
                 f"{run}/config.yaml: {place} names {target!r}, and none of your config files does: "
                 "it is not imported. If it is yours, add its folder (--config-dir FOLDER, or "
-                f"ROBOT_RL_CONFIG_DIR); {suggest(str(target), known)}"
+                f"ROBOT_RL_CONFIG_DIR), or say so (--trust); {suggest(str(target), known)}"
             )
 
 

@@ -107,11 +107,13 @@ def compare_runs(run_dirs: Sequence[Path], out: Path | None = None) -> Path:
         raise DataError("no runs to compare; valid: one run folder or more")
     groups = group_runs([read_run(Path(path)) for path in run_dirs])
     folder = Path(out) if out else Path(os.path.commonpath([p.resolve().parent for p in run_dirs]))
+    page = folder / f"{NAME}.html"
+    if page.exists():
+        raise DataError(f"'{page}' is there already; valid: --out another folder, or remove it")
     folder.mkdir(parents=True, exist_ok=True)
     chart = pooled_chart(groups)
     if chart is not None:
         (folder / f"{NAME}.svg").write_text(chart.svg(*SVG_SIZE, standalone=True))
-    page = folder / f"{NAME}.html"
     page.write_text(html.document("Comparison of runs", _parts(groups, chart)))
     return page
 
