@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from ctypes.util import find_library
 from typing import Annotated, Any, TypeAlias
 
 import gymnasium
@@ -219,6 +222,7 @@ def _make(
 ) -> gymnasium.Env[Any, Any]:
     if ":" not in id and id not in gymnasium.registry:
         raise ConfigError(f"env.id='{id}' is not registered; {_near(id)}")
+    draw_without_display()
     try:
         with UserCode(f"env.id='{id}': its constructor"), warnings.catch_warnings():
             # That there is no such mode comes out when it is to render, as "no video".
@@ -233,10 +237,20 @@ def _make(
     except UserCodeError as error:
         cause = error.__cause__
         if isinstance(cause, (gymnasium.error.Error, ImportError, TypeError)):
+            missing = getattr(cause, "name", None) in ("mujoco", "imageio")
+            hint = "; pip install 'gymnasium[mujoco]'" if missing else ""
             raise ConfigError(
-                f"env.id='{id}' cannot be made: {' '.join(str(cause).split())}"
+                f"env.id='{id}' cannot be made: {' '.join(str(cause).split())}{hint}"
             ) from cause
         raise
+
+
+def draw_without_display() -> None:
+    """Has MuJoCo draw by EGL where there is no display; to be called before it is imported."""
+    displays = ("DISPLAY", "WAYLAND_DISPLAY", "MUJOCO_GL")
+    if sys.platform == "linux" and not any(os.environ.get(name) for name in displays):
+        if find_library("EGL"):
+            os.environ["MUJOCO_GL"] = "egl"
 
 
 def _near(id: str) -> str:

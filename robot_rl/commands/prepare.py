@@ -45,8 +45,8 @@ def prepare(cfg: DictConfig, folder: RunDir, *, quiet: bool = False) -> EnvSpec:
     env, opened_s = open_env(cfg)
     try:
         spec: EnvSpec = env.data_spec
-        make_policy(cfg, spec, seed=0)
         _, notes = preflight(cfg, env, opened_s=opened_s)
+        make_policy(cfg, spec, seed=0)
         say(notes)
         if numbers.demo_ratio > 0:
             set_demos(cfg, env, quiet=quiet)

@@ -62,7 +62,7 @@ def refuse_one_folder(jobs: Sequence[Sequence[str]]) -> None:
     """ConfigError where two jobs of a sweep would have the same folder."""
     for key in ("run", "resume"):
         named = [word for job in jobs for word in job if word.startswith(f"{key}=")]
-        if "${" not in "".join(named) and len(set(named)) < len(named):
+        if "$" not in "".join(named) and len(set(named)) < len(named):
             raise ConfigError(
                 f"'{named[0]}' is one folder for {len(jobs)} runs; valid: leave it out (each run "
                 f"gets a folder of its own), or one that the swept values name: "
