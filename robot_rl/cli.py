@@ -67,6 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if words[0] in ("-V", "--version"):
         print(version("robot-rl"))
         return 0
+    if os.getcwd() not in sys.path:  # modules of one's own, for the processes that follow too
+        sys.path.append(os.getcwd())
     verb = words[0]
     if verb not in VERBS:
         print(f"robot-rl: unknown verb '{verb}': {suggest(verb, VERBS)}", file=sys.stderr)

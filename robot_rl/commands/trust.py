@@ -51,8 +51,10 @@ def targets(node: Any, place: str = "") -> Iterator[tuple[str, Any]]:
                 yield here, value
             elif key == "wrappers" and isinstance(value, list):
                 for index, entry in enumerate(value):
-                    inner = entry if isinstance(entry, Mapping) else {"_target_": entry}
-                    yield from targets(inner, f"{here}[{index}]")
+                    if isinstance(entry, Mapping):
+                        yield from targets(entry, f"{here}[{index}]")
+                    else:
+                        yield f"{here}[{index}]", entry
             else:
                 yield from targets(value, here)
     elif isinstance(node, list):

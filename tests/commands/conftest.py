@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from refusals import Refused
 
 from robot_rl.cli import main
-
-Refused = Callable[..., str]
 
 
 @pytest.fixture(autouse=True)

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import Refused
 from odd_envs import ODD
+from refusals import Refused
 
 from robot_rl.cli import main
 

@@ -15,7 +15,9 @@ from robot_rl.commands.output import emit, json_alone
 
 
 def run(*words: str) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"PYTHONPATH": f"{Path(__file__).parent}:{os.environ['PYTHONPATH']}"}
+    environment = os.environ | {
+        "PYTHONPATH": f"{Path(__file__).parent}:{os.environ.get('PYTHONPATH', '')}"
+    }
     command = [sys.executable, "-m", "robot_rl.cli", *words]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
 

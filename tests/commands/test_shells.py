@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import Refused
+from refusals import Refused
 
 from robot_rl.cli import at_home, main
 from robot_rl.commands.common import settings_of
