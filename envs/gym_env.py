@@ -21,22 +21,31 @@ from gymnasium import spaces
 from msgspec import Meta
 
 from robot_rl.envs.gym_spaces import arrays_of, observe, parts_of
-from robot_rl.errors import ConfigError, PoisonedDataError, SpecError, UserCodeError, suggest
+from robot_rl.errors import (
+    ConfigError,
+    PoisonedDataError,
+    RobotFault,
+    SpecError,
+    UserCodeError,
+    suggest,
+)
 from robot_rl.specs import ArraySpec, EnvSpec
 from robot_rl.timing import NS
-from robot_rl.types import Array, LimitStage
+from robot_rl.types import Array, Command, LimitStage, Step
 from robot_rl.user_code import UserCode
 
 SUCCESS_KEYS = ("is_success", "success")
+DEFAULT_MAX_STEPS = 1000
+"""Where nothing says a time limit: the environment must end its episodes by itself."""
 Wrapper: TypeAlias = Callable[[Any], Any]
 
 
-class GymEnv(gymnasium.Env[Any, Array]):
-    """A gymnasium environment with the interface and info keys of `RobotEnv`.
+class GymEnv:
+    """Implements `RobotEnvironment` without a robot, by a gymnasium environment.
 
     env = GymEnv("Pendulum-v1")
-    obs, info = env.reset(seed=0)
-    obs, reward, terminated, truncated, info = env.step(action)      # action (dim,) in [-1, 1]
+    step = env.reset(seed=0)
+    step = env.step(action)                              # action (dim,) in [-1, 1]
 
     Stamps count steps in simulated time (`dt`, else the render rate, else one second a step); each
     episode is a time base of its own, named from the seed, so that equal seeds give equal stamps.
@@ -69,28 +78,21 @@ class GymEnv(gymnasium.Env[Any, Array]):
                 made = wrapper(made)
         self._inner = made
         self._what = f"env.id='{name}'"
-        self.metadata = self._inner.metadata
         self.render_mode = render_mode
         self._reset_options = dict(reset_options) if reset_options else None
         self._action = _bounded_action(self._inner.action_space, self._what)
         self.parts = parts_of(self._inner.observation_space, self._what)
         extra = {"wrappers": [_called(w) for w in wrappers], "reset_options": reset_options}
-        self.data_spec = self._make_spec(name, {"kwargs": kwargs or {}}, extra)
-        dim = self.data_spec.action_dim
+        self.spec = self._make_spec(name, {"kwargs": kwargs or {}}, extra)
+        self.max_steps = self.time_limit or DEFAULT_MAX_STEPS
         self._low = self._action.low.astype(np.float64).ravel()
         self._half = (self._action.high.astype(np.float64).ravel() - self._low) / 2
-        self.action_space = spaces.Box(-1.0, 1.0, (dim,), np.float32)
-        self.observation_space = spaces.Dict(
-            {
-                array.name: spaces.Box(
-                    array.low, array.high, array.shape, np.uint8 if array.is_image else np.float32
-                )
-                for array in self.data_spec.observation
-            }
-        )
+        self._idle = np.zeros(self.spec.action_dim, np.float32)
         self._period_ns = round(NS / (_rate(self._inner) or 1.0))
         self._stamp_ns = 0
         self._boot_id = 0
+        self._fault = ""
+        self._obs: dict[str, Array] | None = None
         self.native_observation: Any = None
         """The newest observation as the environment itself gave it."""
 
@@ -120,27 +122,34 @@ class GymEnv(gymnasium.Env[Any, Array]):
             )
         return np.clip((native.ravel() - self._low) / self._half - 1.0, -1, 1).astype(np.float32)
 
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[dict[str, Array], dict[str, Any]]:
-        super().reset(seed=seed)
+    def reset(self, seed: int) -> Step:
+        """RobotFault while a person's stop is latched."""
+        if self._fault:
+            raise RobotFault(f"{self._fault}; a person re-arms")
         with UserCode(f"{self._what}: reset"):
-            answer = self._inner.reset(seed=seed, options=options or self._reset_options)
+            answer = self._inner.reset(seed=seed, options=self._reset_options)
         if not isinstance(answer, tuple) or len(answer) != 2:
             raise SpecError(f"{self._what}: reset gave no (observation, info): is it of old Gym?")
         raw, info = answer
-        self._boot_id = int(self.np_random.integers(1, 2**63))
+        self._boot_id = int(np.random.default_rng(seed).integers(1, 2**63))
         self._stamp_ns = 0
-        zero = np.zeros(self.data_spec.action_dim, np.float32)
-        return self._observe(raw), self._info(info, zero, zero, 0)
+        return self._step(self._observe(raw), info, self._idle, self._idle, 0)
 
-    def step(self, action: Array) -> tuple[dict[str, Array], float, bool, bool, dict[str, Any]]:
-        """Raises SpecError on a wrong shape, PoisonedDataError on NaN in, or out of, the step."""
+    def step(self, action: Array) -> Step:
+        """Raises SpecError on a wrong shape, PoisonedDataError on NaN in, or out of, the step.
+
+        After `trip` nothing is stepped: the step truncates and says why.
+        """
         action = np.asarray(action, np.float64)
         if action.shape != self._low.shape:
             raise SpecError(f"action: got shape {action.shape}, valid: {self._low.shape}")
         if not np.isfinite(action).all():
             raise PoisonedDataError(f"action: {action}; valid: finite, in [-1, 1]")
+        if self._obs is None:
+            raise SpecError("the environment has no state yet; call reset() first")
+        before, self._stamp_ns = self._stamp_ns, self._stamp_ns + self._period_ns
+        if self._fault:
+            return self._step(self._obs, {}, self._idle, self._idle, before, truncated=True)
         executed = np.clip(action, -1.0, 1.0)
         native = self._low + (executed + 1.0) * self._half
         shaped = native.reshape(self._action.shape).astype(self._action.dtype)
@@ -151,16 +160,44 @@ class GymEnv(gymnasium.Env[Any, Array]):
             raise SpecError(
                 f"{self._what}: step gave no (observation, reward, terminated, truncated, info)"
             )
-        raw, given, terminated, truncated, info = answer
-        reward = self._finite(given)
-        before, self._stamp_ns = self._stamp_ns, self._stamp_ns + self._period_ns
-        info = self._info(
-            info, executed.astype(np.float32), shaped.astype(np.float32).ravel(), before
+        raw, reward, terminated, truncated, info = answer
+        return self._step(
+            self._observe(raw),
+            info,
+            executed.astype(np.float32),
+            shaped.astype(np.float32).ravel(),
+            before,
+            reward=self._finite(reward),
+            terminated=bool(terminated),
+            truncated=bool(truncated) and not terminated,
         )
-        terminated = bool(terminated)
-        return self._observe(raw), reward, terminated, bool(truncated) and not terminated, info
+
+    def hold(self) -> Array:
+        """Zeros: there is no robot whose setpoint could be kept."""
+        return self._idle.copy()
+
+    def setpoint(self) -> None:
+        """None: there is no robot."""
+
+    def encode(self, goal: Command) -> Array:
+        raise ConfigError(
+            f"'{self.spec.name}' has no robot that could follow a pose or joint goal; valid: an "
+            "operator whose motion is an action"
+        )
+
+    def rest(self) -> None:
+        """Nothing moves between steps."""
+
+    def trip(self, reason: str) -> None:
+        self._fault = self._fault or reason
+
+    def rearm(self) -> None:
+        self._fault = ""
 
     def render(self) -> Any:
+        """What the environment draws in its render mode; None without one."""
+        if self.render_mode is None:
+            return None
         with UserCode(f"{self._what}: render"):
             return self._inner.render()
 
@@ -182,21 +219,36 @@ class GymEnv(gymnasium.Env[Any, Array]):
         self.native_observation = raw
         return observe(self.parts, raw, self._what)
 
-    def _info(
-        self, info: Mapping[str, Any], executed: Array, commanded: Array, before_ns: int
-    ) -> dict[str, Any]:
+    def _step(
+        self,
+        obs: dict[str, Array],
+        info: Mapping[str, Any],
+        executed: Array,
+        commanded: Array,
+        before_ns: int,
+        *,
+        reward: float = 0.0,
+        terminated: bool = False,
+        truncated: bool = False,
+    ) -> Step:
+        self._obs = obs
         told = next((key for key in SUCCESS_KEYS if key in info), None)
-        return {
-            "executed": executed,
-            "commanded": commanded,
-            "limiting_stage": LimitStage.NONE,
-            "success": -1 if told is None else int(np.all(info[told])),
-            "stamp_ns": self._stamp_ns,
-            "action_stamp_ns": before_ns,
-            "boot_id": self._boot_id,
-            "metrics": {},
-            "fault": "",
-        }
+        return Step(
+            obs=obs,
+            stamps=dict.fromkeys(obs, self._stamp_ns),
+            state=None,
+            executed=executed,
+            commanded=commanded,
+            stage=LimitStage.FAULT if self._fault else LimitStage.NONE,
+            reward=reward,
+            success=-1 if told is None else int(np.all(info[told])),
+            terminated=terminated,
+            truncated=truncated,
+            fault=self._fault,
+            stamp_ns=self._stamp_ns,
+            action_stamp_ns=before_ns,
+            boot_id=self._boot_id,
+        )
 
     def _make_spec(self, name: str, kwargs: Mapping[str, Any], extra: Mapping[str, Any]) -> EnvSpec:
         dim = int(np.prod(self._action.shape))

@@ -27,6 +27,7 @@ VERBS = {
     "dataset": "describe, verify or list a dataset",
     "eval": "evaluate a run's policy on seeded episodes",
     "keys": "make, list and revoke the keys of hosts and people",
+    "rearm": "re-arm a robot that holds, from a terminal at its host",
     "watch": "look at a run from anywhere; pause, go on, stop",
     "report": "write a run's HTML report, or compare runs",
     "bench": "measure speeds beside the installed peers",

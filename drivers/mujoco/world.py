@@ -9,7 +9,15 @@ import numpy as np
 from robot_rl.drivers.limits import FR3, RobotTable
 from robot_rl.drivers.mujoco.camera import SimCamera, SimRenderer
 from robot_rl.drivers.mujoco.clock import SimClock
-from robot_rl.drivers.mujoco.model import ARM_JOINTS, FINGERS, Gains, compile_model, mujoco
+from robot_rl.drivers.mujoco.model import (
+    ARM_JOINTS,
+    FINGERS,
+    SPRINGS,
+    Gains,
+    JointGains,
+    compile_model,
+    mujoco,
+)
 from robot_rl.errors import PoisonedDataError, RobotFault, SpecError, suggest
 from robot_rl.interfaces import Camera
 from robot_rl.types import Array, Scene
@@ -35,7 +43,7 @@ class SimWorld:
 
     def __init__(
         self,
-        gains: Gains | None = None,
+        gains: Gains | JointGains | None = None,
         *,
         table: RobotTable = FR3,
         cameras: Sequence[str] = ("wrist", "external"),
@@ -46,7 +54,7 @@ class SimWorld:
 
         `real_time` paces the clock against the wall; else time runs as fast as it can.
         """
-        self.gains = gains or Gains()
+        self.gains: Gains | JointGains = gains or Gains()
         self.clock = SimClock(self._advance, real_time=real_time)
         self._table = table
         self._camera_names = tuple(cameras)
@@ -90,6 +98,8 @@ class SimWorld:
         self._lost = ""
         data.qpos[:] = self.home_qpos
         data.ctrl[self.model.actuator("gripper").id] = 0.08
+        if isinstance(self.gains, JointGains):
+            data.ctrl[[self.model.actuator(name).id for name in SPRINGS]] = HOME
         mujoco.mj_kinematics(self.model, data)
         quat = np.empty(4)
         mujoco.mju_mat2Quat(quat, data.site_xmat[self._tcp])

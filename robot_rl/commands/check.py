@@ -35,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
     cfg = compose(options)
     env, opened_s = open_env(cfg)
     try:
-        spec = env.data_spec
+        spec = env.spec
         look, notes = preflight(cfg, env, opened_s=opened_s)
         if look is None and options.thorough:
             raise ConfigError("--thorough moves the robot at random; valid: in simulation")

@@ -11,18 +11,21 @@ import importlib
 import sys
 from collections.abc import Sequence
 
+import msgspec
+
 from robot_rl.commands.child_config import (
     ActorConfig,
     AnyChild,
-    ChildConfig,
     EvaluatorConfig,
     LearnerConfig,
+    PolicyConfig,
 )
 from robot_rl.wire.parent import die_with_parent
 from robot_rl.wire.process import run_main, stop_on_signals
 
-ROLES: dict[type[ChildConfig], tuple[str, str]] = {
+ROLES: dict[type[msgspec.Struct], tuple[str, str]] = {
     ActorConfig: ("robot_rl.commands.actor_process", "run_actor"),
+    PolicyConfig: ("robot_rl.commands.policy_process", "run_policy"),
     LearnerConfig: ("robot_rl.commands.learner_process", "run_learner"),
     EvaluatorConfig: ("robot_rl.commands.evaluator_process", "run_evaluator"),
 }

@@ -39,7 +39,17 @@ class EvaluatorConfig(ChildConfig, frozen=True, tag="evaluator"):
     pass
 
 
-AnyChild: TypeAlias = ActorConfig | LearnerConfig | EvaluatorConfig
+class PolicyConfig(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="role", tag="policy"
+):
+    """A policy beside its actor."""
+
+    run: str
+    socket: int
+    """Number of the descriptor that the actor handed over."""
+
+
+AnyChild: TypeAlias = ActorConfig | PolicyConfig | LearnerConfig | EvaluatorConfig
 
 
 def child_command(config: AnyChild) -> list[str]:

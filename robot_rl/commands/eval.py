@@ -31,6 +31,8 @@ from robot_rl.errors import CheckpointError, ConfigError
 from robot_rl.factory import agent_name, check_same_spec, make_env, make_policy
 from robot_rl.report.statistics import wilson_interval
 from robot_rl.report.video import check_suffix
+from robot_rl.rollout.loop import Rollout
+from robot_rl.rollout.placement import Inline
 from robot_rl.runtime.checkpoint import newest_checkpoint
 from robot_rl.runtime.evaluator import EvaluationResult, evaluate, load_policy, snapshots
 from robot_rl.runtime.rundir import RunDir
@@ -67,8 +69,8 @@ def run(options: argparse.Namespace) -> int:
     steps, weights, version = newest_policy(folder, cfg, options.step)
     env = make_env(cfg, render_mode=None if options.video is None else "rgb_array")
     try:
-        check_same_spec(env.data_spec, folder.spec(), f"run {options.run_dir}")
-        policy = make_policy(cfg, env.data_spec, seed=settings.seed)
+        check_same_spec(env.spec, folder.spec(), f"run {options.run_dir}")
+        policy = make_policy(cfg, env.spec, seed=settings.seed)
         policy.load(weights, version)
         seed = settings.evaluation.seed if options.seed is None else options.seed
         sampled = settings.evaluation.sampled if options.sampled is None else options.sampled
@@ -76,7 +78,7 @@ def run(options: argparse.Namespace) -> int:
         if options.video is not None:
             result = record_video(env, policy, options.video, **how)
         else:
-            result = evaluate(env, policy, **how)
+            result = evaluate(Rollout(env, Inline(policy)), **how)
     finally:
         env.close()
     show(result, steps, sampled, options)

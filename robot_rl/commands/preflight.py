@@ -63,7 +63,7 @@ def _second(cfg: DictConfig, first: Any, evaluates: bool) -> list[str]:
     try:
         with closing(make_env(cfg, render_mode="rgb_array" if films else None)) as second:
             if films:
-                second.reset(seed=0)
+                second.reset(0)
                 drawn(second)
     except NoVideo as error:
         return [f"no video: {error}"]

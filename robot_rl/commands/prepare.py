@@ -7,11 +7,10 @@ import hashlib
 import json
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -24,10 +23,12 @@ from robot_rl.data.episodes import read_episodes
 from robot_rl.data.log_reader import LogReader
 from robot_rl.errors import ConfigError, DataError
 from robot_rl.factory import check_same_spec, make_policy
-from robot_rl.runtime.record import record_demos
+from robot_rl.interfaces import Expert, RobotEnvironment
+from robot_rl.runtime.record import ScriptedPolicy, record_demos
 from robot_rl.runtime.rundir import RunDir
 from robot_rl.runtime.settings import DemoSettings
 from robot_rl.specs import EnvSpec
+from robot_rl.types import Array
 
 DEMOS = "demos.sha256"
 """In a run's folder: the digest of the demonstrations that it learns from."""
@@ -44,7 +45,7 @@ def prepare(cfg: DictConfig, folder: RunDir, *, quiet: bool = False) -> EnvSpec:
     check_device(cfg)
     env, opened_s = open_env(cfg)
     try:
-        spec: EnvSpec = env.data_spec
+        spec: EnvSpec = env.spec
         _, notes = preflight(cfg, env, opened_s=opened_s)
         make_policy(cfg, spec, seed=0)
         say(notes)
@@ -87,7 +88,7 @@ def specification(cfg: DictConfig) -> EnvSpec:
     """The specification of the configured environment, which was looked at for an actor."""
     env, opened_s = open_env(cfg)
     try:
-        spec: EnvSpec = env.data_spec
+        spec: EnvSpec = env.spec
         _, notes = preflight(cfg, env, opened_s=opened_s, evaluates=False)
         say(notes)
     finally:
@@ -95,11 +96,11 @@ def specification(cfg: DictConfig) -> EnvSpec:
     return spec
 
 
-def set_demos(cfg: DictConfig, env: Any, *, quiet: bool) -> None:
+def set_demos(cfg: DictConfig, env: RobotEnvironment, *, quiet: bool) -> None:
     """Makes `demos.path` an existing dataset of this spec; where none was named, one recorded for
     this very task and number of episodes, now or before."""
     demos = settings_of(cfg).demos
-    spec: EnvSpec = env.data_spec
+    spec: EnvSpec = env.spec
     if demos.path is not None:
         path, found = named_dataset(demos.path)
         check_same_spec(spec, found, f"dataset {path}")
@@ -110,7 +111,7 @@ def set_demos(cfg: DictConfig, env: Any, *, quiet: bool) -> None:
         name = f"{spec.name.replace('/', '_')}-{demos.episodes}-{digest}"
         path = Path(demos.folder) / name
         if not (path / "manifest.json").exists():
-            if not hasattr(env, "expert_action"):
+            if not isinstance(env, Expert):
                 raise ConfigError(
                     "this environment has no scripted expert to record demonstrations; valid: "
                     "demos.path=<dataset>, or agent=sac (agent.replay.demo_ratio=0)"
@@ -119,7 +120,7 @@ def set_demos(cfg: DictConfig, env: Any, *, quiet: bool) -> None:
                 print(f"recording {demos.episodes} demonstrations into {path}", file=sys.stderr)
             with recording_alone(path):
                 if not (path / "manifest.json").exists():
-                    record_with_corrections(env, path, demos)
+                    record_with_corrections(env, env.expert_action, path, demos)
     say(demo_warnings(path, demos.episodes))
     OmegaConf.update(cfg, "demos.path", str(path.resolve()))
 
@@ -172,7 +173,9 @@ def recording_alone(path: Path) -> Iterator[None]:
         yield
 
 
-def record_with_corrections(env: Any, path: Path, demos: DemoSettings) -> None:
+def record_with_corrections(
+    env: RobotEnvironment, expert: Callable[[], Array], path: Path, demos: DemoSettings
+) -> None:
     """Records with `demos.noise` on the expert, halved for as long as it cannot correct it.
 
     (A peg with 1 mm of play bears less of it than a cube on a table.) The manifest tells which
@@ -185,11 +188,11 @@ def record_with_corrections(env: Any, path: Path, demos: DemoSettings) -> None:
         try:
             record_demos(
                 env,
-                env.expert_action,
+                ScriptedPolicy(expert, noise, demos.seed),
                 aside,
                 episodes=demos.episodes,
                 seed=demos.seed,
-                noise=noise,
+                meta={"noise": str(noise)},
             )
         except DataError:
             if noise < LEAST_NOISE:

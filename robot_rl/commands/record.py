@@ -8,7 +8,8 @@
 Who acts: the task's scripted expert, a person (--by teleop), or a function of yours, called with
 the observation, or with the environment if its parameter is called env; in a foreign environment
 observation and action are that environment's own. Nothing is ever overwritten, and what is
-finished when this is interrupted is kept.
+finished when this is interrupted is kept. A person's device also stops the robot and says success,
+failure or discard.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ import argparse
 import shutil
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from robot_rl.commands.actor_process import pace_of
 from robot_rl.commands.common import add_overrides, check_writable, compose, settings_of
 from robot_rl.commands.output import emit
 from robot_rl.commands.preflight import preflight
@@ -30,9 +31,10 @@ from robot_rl.config import target_class
 from robot_rl.data.episodes import read_episodes
 from robot_rl.data.manifest import FILE, read_manifest
 from robot_rl.errors import ConfigError, RobotRLError
-from robot_rl.factory import make_env, make_teleop
-from robot_rl.interfaces import TeleopDevice
-from robot_rl.runtime.record import Recording, record_demos
+from robot_rl.factory import make_env, make_operator
+from robot_rl.interfaces import Expert, RobotEnvironment
+from robot_rl.runtime.by_function import as_expert
+from robot_rl.runtime.record import Recording, ScriptedPolicy, record_demos
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -64,8 +66,6 @@ def run(options: argparse.Namespace) -> int:
     check_target(path, options, begun)
     cfg = compose(options)
     settings = settings_of(cfg)
-    env = make_env(cfg, real_time=options.by == "teleop" or settings.actor.real_time)
-    teleop = None
 
     def show(recording: Recording) -> None:
         if not options.json:
@@ -77,33 +77,40 @@ def run(options: argparse.Namespace) -> int:
                 flush=True,
             )
 
+    by_hand = options.by == "teleop"
     noise = settings.demos.noise if options.noise is None else options.noise
+    noise = noise if options.by == "expert" else options.noise or 0.0
     try:
-        _, notes = preflight(cfg, env, alone=True)
-        say(notes)
-        if options.by == "teleop":
-            teleop = make_teleop(cfg, env)
-        recording = record_demos(
-            env,
-            who_acts(options.by, env, teleop),
-            path,
-            episodes=options.episodes,
-            seed=options.seed,
-            noise=noise if options.by == "expert" else options.noise or 0.0,
-            keep_failures=options.keep_failures,
-            codec=options.codec,
-            actor=options.by if options.by in ("expert", "teleop") else "policy",
-            by=options.by,
-            append=begun,
-            on_episode=show,
-        )
+        with ExitStack() as stack, ExitStack() as robot:  # the robot is closed first
+            env = make_env(cfg, real_time=by_hand or settings.actor.real_time)
+            robot.callback(env.close)
+            _, notes = preflight(cfg, env, alone=True)
+            say(notes)
+            policy, operator = None, None
+            if by_hand:
+                operator = make_operator(cfg, env)
+                stack.callback(operator.close)
+            else:
+                function = as_expert(env, who_acts(options.by, env))
+                policy = ScriptedPolicy(function, noise, options.seed)
+            recording = record_demos(
+                env,
+                policy,
+                path,
+                episodes=options.episodes,
+                seed=options.seed,
+                operator=operator,
+                keep_failures=options.keep_failures,
+                codec=options.codec,
+                actor=options.by if options.by in ("expert", "teleop") else "policy",
+                meta={"noise": str(noise), "recorded_by": options.by},
+                append=begun,
+                pace=pace_of(cfg, env, by_hand),
+                on_episode=show,
+            )
     except (KeyboardInterrupt, RobotRLError):
         say_kept(path, begun, options)
         raise
-    finally:
-        env.close()
-        if teleop is not None:
-            teleop.close()
     if options.json:
         emit({"path": options.out, "episodes": recording.kept, "discarded": recording.discarded})
     else:
@@ -129,25 +136,17 @@ def check_target(path: Path, options: argparse.Namespace, begun: bool) -> None:
         raise ConfigError(f"{there}; valid: --episodes above {count}, of all together")
 
 
-def who_acts(by: str, env: Any, teleop: TeleopDevice | None) -> Callable[..., Any]:
+def who_acts(by: str, env: RobotEnvironment) -> Callable[..., Any]:
     """The callable that --by names; ConfigError where it is none, or there is no expert."""
-    if teleop is not None:
-
-        def hands() -> Any:
-            sample = teleop.read()
-            return np.zeros(env.data_spec.action_dim, np.float32) if sample is None else sample
-
-        return hands
     if by != "expert":
         policy: Callable[..., Any] = target_class({"_target_": by}, f"--by {by}")
         return policy
-    if not hasattr(env, "expert_action"):
+    if not isinstance(env, Expert):
         raise ConfigError(
             "this environment has no scripted expert; valid: --by my_package.my_policy (a function "
             "of the observation), or --by teleop"
         )
-    expert: Callable[..., Any] = env.expert_action
-    return expert
+    return env.expert_action
 
 
 def say_kept(path: Path, begun: bool, options: argparse.Namespace) -> None:

@@ -80,6 +80,9 @@ class Session:
                 actors = self._start_actors(runtime, address) if self.with_actors else []
                 for child in [learner] if self.with_learner else actors:
                     self._watch(child, console)
+                if settings_of(self.folder.config()).evaluation.where == "actor":
+                    for child in actors:  # each evaluates the last weights, then ends
+                        self._watch(child, console)
                 self._end("actor", "io")
                 for child in self.supervisor.named("evaluator"):
                     self._watch(child, console)
@@ -140,7 +143,8 @@ class Session:
         learner = self.supervisor.start(
             "learner", child_command(config_of_learner), threads=settings.learner.threads
         )
-        if self.with_evaluator and settings.evaluation.episodes > 0:
+        apart = settings.evaluation.where == "process"
+        if self.with_evaluator and apart and settings.evaluation.episodes > 0:
             self.supervisor.start("evaluator", child_command(EvaluatorConfig(*place)))
         return learner
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from robot_rl.commands.common import settings_of
 from robot_rl.errors import ConfigError, RobotRLError, SpecError, UserCodeError
 from robot_rl.factory import make_env, make_policy
-from robot_rl.interfaces import Policy
+from robot_rl.interfaces import Policy, RobotEnvironment
 from robot_rl.report.video import VideoWriter, as_frame, overlay
+from robot_rl.rollout.loop import Episode, Rollout
+from robot_rl.rollout.placement import Inline
 from robot_rl.runtime.evaluator import EvaluationResult, evaluate, load_policy, snapshots
 from robot_rl.runtime.rundir import RunDir
 from robot_rl.types import Array
@@ -22,7 +23,7 @@ class NoVideo(RobotRLError):
     """The environment cannot be drawn here, and why."""
 
 
-def drawn(env: Any) -> Array:
+def drawn(env: RobotEnvironment) -> Array:
     """(H, W, 3) uint8 of what `env.render()` shows; NoVideo with the reason where it shows none."""
     try:
         return as_frame(env.render())
@@ -38,22 +39,23 @@ def drawn(env: Any) -> Array:
         raise NoVideo(str(error)) from error
 
 
-def frame_rate(env: Any) -> float:
+def frame_rate(env: RobotEnvironment) -> float:
     """Frames a second at which a video of every step runs as fast as the environment does."""
-    rate = float(env.data_spec.rate_hz) or float(env.metadata.get("render_fps") or 0.0)
-    return rate if rate > 0 else FPS
+    return env.spec.rate_hz if env.spec.rate_hz > 0 else FPS
 
 
 def record_video(
-    env: Any, policy: Policy, path: Path, *, episodes: int, seed: int, sampled: bool
+    env: RobotEnvironment, policy: Policy, path: Path, *, episodes: int, seed: int, sampled: bool
 ) -> EvaluationResult:
     """Evaluates and writes what `env.render()` shows, frame by frame; NoVideo if it shows none."""
     with VideoWriter(path, frame_rate(env)) as video:
 
-        def keep(episode: int, step: int) -> None:
-            video.add(overlay(drawn(env), f"episode {episode}  step {step}"))
+        def keep(episode: Episode) -> bool:
+            video.add(overlay(drawn(env), f"episode {episode.index}  step {episode.steps}"))
+            return True
 
-        return evaluate(env, policy, episodes=episodes, seed=seed, sampled=sampled, on_frame=keep)
+        rollout = Rollout(env, Inline(policy))
+        return evaluate(rollout, episodes=episodes, seed=seed, sampled=sampled, proceed=keep)
 
 
 def video_of_run(folder: RunDir) -> Path | None:
@@ -68,7 +70,7 @@ def video_of_run(folder: RunDir) -> Path | None:
     try:
         env = make_env(cfg, render_mode="rgb_array")
         try:
-            policy = make_policy(cfg, env.data_spec, seed=settings.seed)
+            policy = make_policy(cfg, env.spec, seed=settings.seed)
             weights, version, _ = load_policy(there[-1][1])
             policy.load(weights, version)
             record_video(

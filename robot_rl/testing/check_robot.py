@@ -19,7 +19,7 @@ from contextlib import suppress
 
 from robot_rl.errors import RobotRLError
 from robot_rl.interfaces import Robot
-from robot_rl.testing.motion import MotionLimits
+from robot_rl.limits import Limits
 from robot_rl.testing.robot_checks import ConformanceFailure, Probe
 from robot_rl.testing.robot_device_checks import DEVICE_CHECKS
 from robot_rl.testing.robot_safety_checks import SAFETY_CHECKS
@@ -41,15 +41,15 @@ def check_name(check: Check) -> str:
 def check_robot(
     factory: Callable[[], Robot],
     *,
-    limits: MotionLimits | None = None,
+    limits: Sequence[Limits] | None = None,
     supervised: bool = True,
     checks: Sequence[Check] | None = None,
 ) -> tuple[str, ...]:
     """Runs every check on a fresh robot from `factory` (not connected); gives their names.
 
-    limits: what emitted setpoints are held to; `robot.limits` if the robot has it. supervised:
-    False for a bare device whose safety layer is elsewhere. Raises ConformanceError naming each
-    failed check and why.
+    limits: what each arm's setpoints are held to; `robot.limits` if left out. supervised: False for
+    a bare device whose safety layer is elsewhere. Raises ConformanceError naming each failed check
+    and why.
     """
     chosen = checks if checks is not None else ROBOT_CHECKS if supervised else DEVICE_CHECKS
     failures = []

@@ -3,37 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
 from robot_rl.geometry import quat_conjugate, quat_multiply, rotvec_from_quat
+from robot_rl.limits import Limits
 from robot_rl.types import Array
-
-
-class MotionLimits(Protocol):
-    """What a supervised robot declares, SI units; `robot_rl.drivers.limits.Limits` is one."""
-
-    @property
-    def velocity(self) -> float: ...
-    @property
-    def acceleration(self) -> float: ...
-    @property
-    def jerk(self) -> float: ...
-    @property
-    def angular_velocity(self) -> float: ...
-    @property
-    def angular_acceleration(self) -> float: ...
-    @property
-    def angular_jerk(self) -> float: ...
-    @property
-    def workspace_low(self) -> tuple[float, ...]: ...
-    @property
-    def workspace_high(self) -> tuple[float, ...]: ...
-    @property
-    def orientation(self) -> tuple[float, ...]: ...
-    @property
-    def max_rotation(self) -> float: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +36,7 @@ def motion_of(poses: Array, dt: float) -> Motion:
     return Motion(*figures)
 
 
-def violations(poses: Array, dt: float, limits: MotionLimits, tolerance: float = 1e-6) -> list[str]:
+def violations(poses: Array, dt: float, limits: Limits, tolerance: float = 1e-6) -> list[str]:
     """Readable lines, one for each limit that the poses (n, 7) break; empty when none is.
 
     `tolerance` is relative for rates, and in m and rad for the workspace.

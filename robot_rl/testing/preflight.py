@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from robot_rl.errors import ConfigError
-from robot_rl.specs import EnvSpec, validate_observation
+from robot_rl.interfaces import RobotEnvironment
+from robot_rl.specs import validate_observation
 from robot_rl.types import Array
 
 STEPS = 5
@@ -34,28 +35,27 @@ class FirstLook:
     notes: tuple[str, ...]
 
 
-def first_look(env: Any, *, seed: int = 0) -> FirstLook:
+def first_look(env: RobotEnvironment, *, seed: int = 0) -> FirstLook:
     """Resets, takes random steps, and where there is no time limit goes on to an episode's end.
 
     Raises SpecError or PoisonedDataError on values that do not fit the specification, UserCodeError
     on what the environment raises, ConfigError where no episode ends.
     """
-    spec: EnvSpec = env.data_spec
+    spec = env.spec
     rng = np.random.default_rng(seed)
     limit = time_limit(env)
-    obs, info = env.reset(seed=seed)
-    validate_observation(obs, spec, "reset")
+    validate_observation(env.reset(seed).obs, spec, "reset")
     ranges = _Ranges(env)
     ranges.note()
     count, done, judged, began = 0, False, False, time.monotonic()
     while not done and (count < STEPS or limit is None):
         action = rng.uniform(-1.0, 1.0, spec.action_dim).astype(np.float32)
-        obs, _, terminated, truncated, info = env.step(action)
+        now = env.step(action)
         count += 1
-        validate_observation(obs, spec, f"step {count}")
+        validate_observation(now.obs, spec, f"step {count}")
         ranges.note()
-        judged = judged or int(info["success"]) >= 0
-        done = bool(terminated or truncated)
+        judged = judged or now.success >= 0
+        done = now.terminated or now.truncated
         if not done and (count >= LONGEST or time.monotonic() - began > PATIENCE_S):
             break
     if not done and limit is None:
@@ -66,11 +66,10 @@ def first_look(env: Any, *, seed: int = 0) -> FirstLook:
     return FirstLook(count, done, judged, tuple(ranges.lines()))
 
 
-def time_limit(env: Any) -> int | None:
+def time_limit(env: RobotEnvironment) -> int | None:
     """Steps of the longest episode; None where nothing says so."""
-    task = getattr(env, "task", None)
-    limit = getattr(env, "time_limit", None) if task is None else task.max_steps
-    return None if limit is None else int(limit)
+    limit: int | None = getattr(env, "time_limit", env.max_steps)
+    return limit
 
 
 class _Ranges:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from robot_rl.errors import RobotRLError
 from robot_rl.geometry import pose_add, pose_difference
 from robot_rl.interfaces import Robot
-from robot_rl.testing.motion import MotionLimits
+from robot_rl.limits import Limits
 from robot_rl.types import Array, CartesianCommand, RobotState
 
 POLICY_NS = 100_000_000
@@ -48,9 +48,11 @@ def require_error(
 class Probe:
     """A fresh robot and the moves that the checks share."""
 
-    def __init__(self, factory: Callable[[], Robot], limits: MotionLimits | None = None) -> None:
+    def __init__(
+        self, factory: Callable[[], Robot], limits: Sequence[Limits] | None = None
+    ) -> None:
         self.robot = factory()
-        self.limits = limits if limits is not None else getattr(self.robot, "limits", None)
+        self.limits = tuple(limits) if limits is not None else self.robot.limits
         self._connected = False
 
     def connect(self) -> RobotState:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from robot_rl.errors import WireError
 from robot_rl.specs import EnvSpec
-from robot_rl.types import Array, Observation, Transition
+from robot_rl.types import Array, Observation, Purpose, Transition
 from robot_rl.wire.handshake import check_actor
 from robot_rl.wire.locks import FileLock
 from robot_rl.wire.mailbox import LinkStatus, MailboxReader, MailState
@@ -65,7 +65,16 @@ class ActorLink:
         """Set by the control loop while it stands between episodes because it is paused; consoles
         are told with its next beat (`newest`)."""
 
-    def start(self, obs: Observation, episode: int, stamp_ns: int, boot_id: int) -> None:
+    def start(
+        self,
+        obs: Observation,
+        episode: int,
+        stamp_ns: int,
+        boot_id: int,
+        *,
+        stamps: Mapping[str, int] | None = None,
+        purpose: Purpose = Purpose.TRAINING,
+    ) -> None:
         """Leaves the first observation of an episode; WireError when the ring is full."""
         write_start(
             self._record,

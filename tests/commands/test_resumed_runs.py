@@ -26,7 +26,7 @@ WORDS = ["env=gym", f"env.id={POINT}", "agent=sac"]
 def run() -> RunDir:
     """A run's folder, as it is before its first process."""
     folder = RunDir(Path("r"))
-    folder.create(load_config(WORDS), GymEnv(POINT).data_spec)
+    folder.create(load_config(WORDS), GymEnv(POINT).spec)
     return folder
 
 
@@ -131,7 +131,7 @@ def test_a_refused_resume_leaves_the_config_as_it_was() -> None:
 def test_a_wrapper_named_at_the_command_line_needs_trust_later() -> None:
     words = [*WORDS, "env.wrappers=[odd_envs.Halved]"]
     folder = RunDir(Path("r"))
-    folder.create(load_config(words), GymEnv(POINT).data_spec)
+    folder.create(load_config(words), GymEnv(POINT).spec)
     with pytest.raises(ConfigError, match=r"env\.wrappers\[0\] names 'odd_envs\.Halved'.*--trust"):
         resumed()
     told = argparse.Namespace(overrides=words, config_dir=["my configs"], trust=False)

@@ -64,7 +64,7 @@ def environment(**oddity: Any) -> tuple[Any, Any]:
     words = [f"env.kwargs.{key}={value}" for key, value in oddity.items()]
     cfg = load_config(["env=gym", f"env.id={ODD}", "agent=sac", *words])
     env = make_env(cfg, render_mode="rgb_array")
-    return env, make_policy(cfg, env.data_spec, seed=0)
+    return env, make_policy(cfg, env.spec, seed=0)
 
 
 @pytest.mark.parametrize("kind", ["rgb", "gray", "rgba", "list", "float"])

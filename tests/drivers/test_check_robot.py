@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from robot_rl.drivers.limits import Limits
 from robot_rl.drivers.mujoco.fr3 import make
 from robot_rl.drivers.mujoco.robot import SimRobot
 from robot_rl.drivers.mujoco.world import SimWorld
 from robot_rl.drivers.safe_robot import SafeRobot
 from robot_rl.errors import RobotFault
 from robot_rl.interfaces import Robot
+from robot_rl.limits import Limits
 from robot_rl.testing.check_robot import ROBOT_CHECKS, ConformanceError, check_name, check_robot
 from robot_rl.testing.fakes import FakeRobot
 from robot_rl.testing.robot_checks import Probe
@@ -68,13 +68,15 @@ def test_a_robot_of_two_arms_conforms_behind_the_safety_layer() -> None:
     limits = replace(
         limits_of_the_fr3(), joint_low=(-3.0,) * 7, joint_high=(3.0,) * 7, hold_after_ns=140_000_000
     )
-    assert "tracking" in check_robot(lambda: SafeRobot(TwoArms(), limits, stream_resets=False))
+    assert "tracking" in check_robot(
+        lambda: SafeRobot(TwoArms(), (limits, limits), stream_resets=False)
+    )
 
 
 def limits_of_the_fr3() -> Limits:
     robot = simulated()
     assert isinstance(robot, SafeRobot)
-    return robot.limits
+    return robot.limits[0]
 
 
 class Broken(SafeRobot):
@@ -83,7 +85,9 @@ class Broken(SafeRobot):
     changes: Mapping[str, Any] = {}
 
     def __init__(self) -> None:
-        super().__init__(bare(), replace(limits_of_the_fr3(), **self.changes), stream_resets=False)
+        super().__init__(
+            bare(), (replace(limits_of_the_fr3(), **self.changes),), stream_resets=False
+        )
 
 
 class TakesNaN(Broken):
@@ -132,16 +136,16 @@ class HurriesBeyondItsLimits(Broken):
     changes = {"velocity": 3.0, "acceleration": 30.0}  # noqa: RUF012
 
     @property
-    def limits(self) -> Limits:
-        return limits_of_the_fr3()
+    def limits(self) -> tuple[Limits, ...]:
+        return (limits_of_the_fr3(),)
 
 
 class HasNoWalls(Broken):
     changes = {"workspace_high": (9.0, 9.0, 9.0)}  # noqa: RUF012
 
     @property
-    def limits(self) -> Limits:
-        return limits_of_the_fr3()
+    def limits(self) -> tuple[Limits, ...]:
+        return (limits_of_the_fr3(),)
 
 
 class TakesStaleCommands(Broken):

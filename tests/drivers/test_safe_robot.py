@@ -9,10 +9,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from robot_rl.drivers.limits import FR3, Limits, limits_within
+from robot_rl.drivers.limits import FR3, limits_within
 from robot_rl.drivers.mujoco.fr3 import make
 from robot_rl.drivers.safe_robot import PERIOD_NS, SafeRobot
 from robot_rl.errors import PoisonedDataError, RobotFault, SafetyError, SpecError
+from robot_rl.limits import Limits
 from robot_rl.testing.fakes import FakeRobot
 from robot_rl.testing.motion import violations
 from robot_rl.types import Array, CartesianCommand, Command, LimitStage, RobotState, Scene
@@ -53,7 +54,7 @@ class Recorder(FakeRobot):
 
 def safe(**changes: object) -> tuple[SafeRobot, Recorder]:
     inner = Recorder()
-    robot = SafeRobot(inner, make_limits(**changes), stream_resets=False)
+    robot = SafeRobot(inner, (make_limits(**changes),), stream_resets=False)
     robot.connect()
     return robot, inner
 
@@ -79,7 +80,7 @@ def test_every_emitted_command_is_inside_all_limits_whatever_is_asked() -> None:
         quat = rng.normal(size=4)
         pose[0, 3:] = quat / np.linalg.norm(quat)
         send(robot, pose)
-    assert violations(np.array(inner.emitted), PERIOD_NS / 1e9, robot.limits) == []
+    assert violations(np.array(inner.emitted), PERIOD_NS / 1e9, robot.limits[0]) == []
 
 
 def test_ticks_begin_with_the_command_and_five_fit_a_policy_period() -> None:
@@ -163,7 +164,7 @@ def test_an_emergency_stop_latches_and_a_simulated_reset_may_rearm() -> None:
     assert len(inner.emitted) == count
     with pytest.raises(RobotFault, match="emergency stop"):
         robot.move_to(START)
-    simulated = SafeRobot(Recorder(), make_limits(), stream_resets=False, rearm_on_reset=True)
+    simulated = SafeRobot(Recorder(), (make_limits(),), stream_resets=False, rearm_on_reset=True)
     simulated.connect()
     simulated.trip("emergency stop")
     with pytest.raises(RobotFault, match="emergency stop"):
@@ -192,7 +193,7 @@ def test_an_arm_outside_its_workspace_is_not_started() -> None:
     inner = Recorder()
     limits = make_limits(workspace_low=(0.55, -0.3, 0.0))
     with pytest.raises(RobotFault, match="outside its workspace"):
-        SafeRobot(inner, limits, stream_resets=False).connect()
+        SafeRobot(inner, (limits,), stream_resets=False).connect()
 
 
 def test_a_controller_stronger_than_declared_is_refused_before_it_connects() -> None:
@@ -202,7 +203,7 @@ def test_a_controller_stronger_than_declared_is_refused_before_it_connects() -> 
             return {"translational_stiffness": 2000.0, "translational_clip": 0.1}
 
     with pytest.raises(SafetyError, match="200 N exceeds max_force = 20 N"):
-        SafeRobot(Strong(), make_limits())
+        SafeRobot(Strong(), (make_limits(),))
 
 
 def test_a_driven_reset_is_limited_rests_and_faults_when_blocked() -> None:
@@ -219,7 +220,7 @@ def test_a_driven_reset_is_limited_rests_and_faults_when_blocked() -> None:
     assert np.abs(state.pose[0, :3] - (0.5, 0.1, 0.25)).max() < 2e-3
     assert np.abs(state.twist).max() < 5e-3
     way = np.linalg.norm(state.pose[0, :3] - (0.307, 0.0, 0.487))
-    assert (robot.clock.now_ns() - began) / 1e9 > way / robot.limits.velocity
+    assert (robot.clock.now_ns() - began) / 1e9 > way / robot.limits[0].velocity
     with pytest.raises(RobotFault, match="was not reached"):
         robot.move_to(goal(0.5, -0.3, 0.25))
     state = robot.read()

@@ -122,10 +122,10 @@ def pause_holds() -> None:
 @guard
 def emergency_stop_latches() -> None:
     """Out: a stop lasts as long as the button is held."""
-    replace("robot_rl.drivers.safe_robot:SafeRobot._latch", lambda self, reason: None)
+    replace("robot_rl.fault_latch:FaultLatch.latch", lambda self, reason: None)
 
 
 @guard
 def commands_are_checked() -> None:
     """Out: a command goes to the limiter with whatever numbers it holds."""
-    replace("robot_rl.drivers.safe_robot:check_command", lambda command, arms: None)
+    replace("robot_rl.drivers.spaces:check_command", lambda command, arms: command)

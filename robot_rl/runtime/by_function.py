@@ -9,13 +9,11 @@ from typing import Any
 import numpy as np
 
 from robot_rl.errors import ConfigError, PoisonedDataError, SpecError
-from robot_rl.types import Array, Observation, TeleopSample
+from robot_rl.types import Array, Observation
 from robot_rl.user_code import UserCode
 
 
-def as_expert(
-    env: Any, policy: Callable[..., Any]
-) -> Callable[[Observation], Array | TeleopSample]:
+def as_expert(env: Any, policy: Callable[..., Any]) -> Callable[[Observation], Array]:
     """The policy as a function of the observation that gives an action (dim,) in [-1, 1].
 
     A class is made first. A parameter called `env` is given the environment, any other one the
@@ -28,10 +26,10 @@ def as_expert(
         made: Any = policy
         with UserCode(what):
             policy = made()
-    names = _parameters(policy, what)
+    names = parameters_of(policy, what)
     foreign = hasattr(env, "from_native")
 
-    def act(obs: Observation) -> Array | TeleopSample:
+    def act(obs: Observation) -> Array:
         given: tuple[Any, ...] = ()
         if names and names[0] == "env":
             given = (env.native if foreign else env,)
@@ -39,15 +37,13 @@ def as_expert(
             given = (env.native_observation if foreign else obs,)
         with UserCode(what):
             action = policy(*given)
-        if isinstance(action, TeleopSample):
-            return action
         if foreign and names:
             return checked(env.from_native(action))
         return checked(action)
 
     def checked(action: Any) -> Array:
         vector = np.asarray(action, np.float32)
-        dim = env.data_spec.action_dim
+        dim = env.spec.action_dim
         if vector.shape != (dim,):
             raise SpecError(f"{what} gave an action of shape {vector.shape}; valid: ({dim},)")
         if not np.isfinite(vector).all():
@@ -57,7 +53,7 @@ def as_expert(
     return act
 
 
-def _parameters(policy: Any, what: str) -> list[str]:
+def parameters_of(policy: Any, what: str) -> list[str]:
     """Names of the positional parameters that must be given; ConfigError where there are more
     than one."""
     if not callable(policy):
