@@ -84,12 +84,11 @@ class JointActions:
         if self._relative:
             self._centre, self._half = np.zeros(joints), np.full(joints, config.step)
         self.facts = {"joint_kind": config.kind}
-        if self._relative:
-            self.facts["clip"] = repr(config.clip)
-        else:
+        self.plant = {"clip": repr(config.clip)} if self._relative else {}
+        if not self._relative:
             self.facts |= {"joint_low": repr(config.low), "joint_high": repr(config.high)}
         names: Sequence[str] = [f"joint{i}" for i in range(joints)]
-        layout = arm_names(("q", "gripper"), n_arms)
+        layout = arm_names(("q", "width"), n_arms)
         self.command_layout = tuple(zip(layout, (joints, 1) * n_arms, strict=True))
         self.dim = (joints + 1) * n_arms
         self.names = arm_names([*names, "gripper"], n_arms)

@@ -78,6 +78,7 @@ class PoseActions:
             "pose_high": repr(config.high),
             "pose_orientation": repr(config.orientation),
         }
+        self.plant: dict[str, str] = {}
         self.command_layout = pose_layout(n_arms)
         self.dim = 7 * n_arms
         self.names = arm_names(AXES, n_arms)

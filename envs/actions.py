@@ -88,7 +88,8 @@ class TwistActions:
         self.config = config
         self.n_arms = n_arms
         self.frame, self.gripper_mode = config.frame, config.gripper_mode
-        self.facts = {"clip": f"{config.translational_clip!r},{config.rotational_clip!r}"}
+        self.facts: dict[str, str] = {}
+        self.plant = {"clip": f"{config.translational_clip!r},{config.rotational_clip!r}"}
         self.command_layout = pose_layout(n_arms)
         self._gripper = GripperMode(config.gripper_mode, config.gripper_scale, *gripper_range)
         kept = [axis in config.axes for axis in AXES]
@@ -217,7 +218,7 @@ def cartesian(command: Command) -> CartesianCommand:
 
 def pose_layout(n_arms: int) -> tuple[tuple[str, int], ...]:
     """Names and widths of the parts of `pose_vector`."""
-    names = arm_names(("pose", "gripper"), n_arms)
+    names = arm_names(("pose", "width"), n_arms)
     return tuple(zip(names, (7, 1) * n_arms, strict=True))
 
 

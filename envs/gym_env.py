@@ -258,11 +258,11 @@ class GymEnv:
             name=name,
             observation=tuple(arrays_of(self.parts)),
             action=ArraySpec("action", (dim,), "float32", -1.0, 1.0),
-            command_dim=dim,
+            command_layout=(("action", dim),),
             rate_hz=_rate(self._inner),
             action_scale=tuple(half.ravel().tolist()),
             state_layout=tuple((p.name, p.width) for p in self.parts if p.shape is None),
-            extra=tuple(
+            facts=tuple(
                 (key, json.dumps(value, sort_keys=True, default=str))
                 for key, value in facts.items()
             ),

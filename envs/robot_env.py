@@ -239,28 +239,32 @@ class RobotEnv:
         arrays += [
             ArraySpec(name, camera.shape, "uint8", 0, 255) for name, camera in self.cameras.items()
         ]
-        extra = {
+        facts = {
             "action_axes": ",".join(self.actions.names),
             "arms": str(self.robot.n_arms),
             "gripper_penalty": repr(self._gripper_penalty),
-            "gripper_range": ",".join(repr(x) for x in np.ravel(self.robot.gripper_range).tolist()),
             "state_scale": self.proprioception.scales,
         }
-        extra |= self.actions.facts
-        extra |= {f"judged_{name}": str(value) for name, value in self.task.criteria.items()}
-        extra |= _limits(self.robot)
+        facts |= self.actions.facts
+        facts |= {f"judged_{name}": str(value) for name, value in self.task.criteria.items()}
+        plant = {
+            "gripper_range": ",".join(repr(x) for x in np.ravel(self.robot.gripper_range).tolist())
+        }
+        plant |= self.actions.plant
+        plant |= _limits(self.robot)
         return EnvSpec(
             name=self.task.name,
             observation=tuple(arrays),
             action=ArraySpec("action", (self.actions.dim,), "float32", -1.0, 1.0),
-            command_dim=sum(width for _, width in self.actions.command_layout),
+            command_layout=self.actions.command_layout,
             rate_hz=rate_hz,
             action_frame=self.actions.frame,
             action_scale=self.actions.scale,
             gripper_mode=self.actions.gripper_mode,
             gains=tuple(sorted((str(k), float(v)) for k, v in self.robot.gains.items())),
             state_layout=layout,
-            extra=tuple(sorted(extra.items())),
+            facts=tuple(sorted(facts.items())),
+            plant=tuple(sorted(plant.items())),
         )
 
 

@@ -123,14 +123,17 @@ def target_parameters(node: DictConfig, where: str) -> Sequence[str]:
     return list(inspect.signature(target_class(plain(node), where)).parameters)
 
 
-def check_same_spec(mine: EnvSpec, theirs: EnvSpec, what: str) -> None:
-    """SpecError listing the differences, if there are any."""
+def check_same_spec(mine: EnvSpec, theirs: EnvSpec, what: str) -> str:
+    """How another plant differs, for people ("" where it does not); SpecError listing the
+    differences of the interface, if there are any."""
     differences = mine.differences(theirs)
     if differences:
         raise SpecError(
             f"{what} was made with another specification (this run != it): "
             + "; ".join(differences)
         )
+    plant = mine.plant_differences(theirs)
+    return f"{what} has another plant (this run != it): {'; '.join(plant)}" if plant else ""
 
 
 def make_registered(

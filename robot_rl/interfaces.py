@@ -179,7 +179,8 @@ class Robot(Protocol):
 
 
 class Camera(Protocol):
-    """`camera.read()` gives the newest frame without waiting for the next."""
+    """`camera.read()` gives the newest frame without waiting for the next. A real device says in
+    `Frame.fault` that it is late, frozen or lost; who acts on frames then stops the robot."""
 
     @property
     def name(self) -> str: ...
@@ -277,6 +278,11 @@ class ActionSpace(Protocol):
     @property
     def facts(self) -> Mapping[str, str]:
         """Further settings that must agree, for the environment's spec."""
+        ...
+
+    @property
+    def plant(self) -> Mapping[str, str]:
+        """Further settings that may differ, for the environment's spec."""
         ...
 
     def project(self, action: Array, state: RobotState) -> Command:
@@ -513,7 +519,7 @@ class Agent(Protocol):
 class TransitionSink(Protocol):
     """Where a control loop leaves what it saw; returns at once, bounded.
 
-    sink.start(obs, episode, stamp_ns, boot_id)
+    sink.start(obs, episode, stamp_ns, boot_id, stamps=stamps)
     sink.step(transition)
     """
 
@@ -526,8 +532,9 @@ class TransitionSink(Protocol):
         *,
         stamps: Mapping[str, int] = ...,
         purpose: Purpose = ...,
+        extras: Mapping[str, Array] = ...,
     ) -> None:
-        """The first observation of an episode; `stamps`: when each camera took its image."""
+        """The first observation of an episode; what is not given is as `Transition` says."""
         ...
 
     def step(self, transition: Transition) -> None: ...

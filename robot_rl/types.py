@@ -145,7 +145,11 @@ class Frame:
     image: Array
     """(height, width, 3) uint8 RGB."""
     stamp_ns: int
+    """Time of capture, ns in the robot's clock (on hardware the host's monotonic clock)."""
     boot_id: int
+    """Names the clock of `stamp_ns`."""
+    fault: str = ""
+    """Why nobody may act on it: late, frozen or lost; empty for a good frame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,6 +296,8 @@ class Transition:
     noise_seed: int = 0
     value: float = float("nan")
     """The policy's estimate, see `Plan`."""
+    extras: Mapping[str, Array] = field(default_factory=dict)
+    """Arrays that the spec declares as extras, of this moment; 0 where one is missing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,8 @@ def run(options: argparse.Namespace) -> int:
         print(f"{other} may hold records that no learner has: {remedy}", file=sys.stderr)
     with folder.lock():
         if is_resumed(options):
-            check_same_spec(spec, folder.spec(), f"run {folder.path}")
+            if note := check_same_spec(spec, folder.spec(), f"run {folder.path}"):
+                print(note, file=sys.stderr)
             folder.write_config(cfg)
         else:
             folder.create(cfg, spec)

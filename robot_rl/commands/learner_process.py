@@ -46,6 +46,8 @@ def run_learner(config: LearnerConfig, stopping: Callable[[], bool]) -> None:
         MetricsWriter(run_dir, "learner", origin_s=config.origin_s) as metrics,
         closing(LearnerLink(config.address)) as link,
     ):
+        if note := plant_of(settings.demos, spec):
+            metrics.event(note)
         metrics.event("the learner prepares its updates (compiled: some 20 s the first time)")
         tell = None
         if config.episodes_from_log:
@@ -109,6 +111,13 @@ def make_mixture(settings: RunSettings, numbers: AgentNumbers, spec: EnvSpec) ->
     )
 
 
+def plant_of(demos: DemoSettings, spec: EnvSpec) -> str:
+    """How the plant of the dataset differs from the run's, "" where it does not."""
+    if demos.path is None:
+        return ""
+    return check_same_spec(spec, LogReader(demos.path).spec, f"dataset {demos.path}")
+
+
 def load_demos(demos: DemoSettings, spec: EnvSpec) -> list[Array]:
     """Records of the first `episodes` episodes of the dataset, which must have this spec."""
     if demos.path is None:
@@ -119,7 +128,8 @@ def load_demos(demos: DemoSettings, spec: EnvSpec) -> list[Array]:
     for episode in read_episodes(path):
         if len(episodes) == demos.episodes:
             break
-        episodes.append(episode.records)
+        if not episode.evaluation:
+            episodes.append(episode.records)
     return episodes
 
 

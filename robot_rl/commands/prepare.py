@@ -54,7 +54,8 @@ def prepare(cfg: DictConfig, folder: RunDir, *, quiet: bool = False) -> EnvSpec:
     finally:
         env.close()
     if (folder.path / "config.yaml").exists():
-        check_same_spec(spec, folder.spec(), f"run {folder.path}")
+        if note := check_same_spec(spec, folder.spec(), f"run {folder.path}"):
+            say([note])
         if numbers.demo_ratio > 0:
             same_demos(folder, Path(cfg.demos.path))
         rewrite(folder, cfg)
@@ -106,7 +107,7 @@ def set_demos(cfg: DictConfig, env: RobotEnvironment, *, quiet: bool) -> None:
         check_same_spec(spec, found, f"dataset {path}")
     else:
         task = json.dumps(plain(cfg).get("task"), sort_keys=True, default=str)
-        recipe = f"{spec.sha256()}-{task}-{demos.episodes}-{demos.seed}-{demos.noise}"
+        recipe = f"{spec.to_json().decode()}-{task}-{demos.episodes}-{demos.seed}-{demos.noise}"
         digest = hashlib.sha256(recipe.encode()).hexdigest()[:8]
         name = f"{spec.name.replace('/', '_')}-{demos.episodes}-{digest}"
         path = Path(demos.folder) / name

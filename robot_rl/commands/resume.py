@@ -74,6 +74,7 @@ def _resumed(options: argparse.Namespace, changes: Changes) -> tuple[DictConfig,
     words = [word for word in options.overrides if not word.startswith("resume=")]
     folder = RunDir(Path(name.partition("=")[2]))
     cfg = folder.config()
+    folder.check_log()
     if not options.trust:
         check_targets(cfg, folder.path, config_folders(options))
     for word in words:

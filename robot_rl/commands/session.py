@@ -191,7 +191,8 @@ class Session:
         while child.process.poll() is None:
             self.supervisor.check()
             actors = self.supervisor.named("actor") if child.name == "learner" else []
-            if actors and all(actor.process.poll() is not None for actor in actors):
+            gone = actors and all(actor.process.poll() is not None for actor in actors)
+            if gone and not self.folder.finished.exists():
                 raise Deserted(f"every actor has ended; resume={self.folder.path} goes on with it")
             if console is not None:
                 console.refresh()

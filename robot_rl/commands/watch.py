@@ -4,9 +4,11 @@
   robot-rl watch tcp://gpu-host:5601 --keys                 with a viewer's or an operator's key
   robot-rl watch tcp://gpu-host:5601 --keys --pause         actors hold after the running episode
   robot-rl watch tcp://gpu-host:5601 --keys --run           and go on
+  robot-rl watch tcp://gpu-host:5601 --keys --pause --actor arm-left
   robot-rl watch tcp://gpu-host:5601 --keys --stop          actors end after the running step
 
-A command holds until the next one, for actors that come later too. A learner alone whose actors
+A command holds until the next one, for actors that come later too; one to everyone ends those to
+single actors. A learner alone whose actors
 were stopped waits for others; a train ends with them and can be resumed. It is no emergency stop:
 that one is at the robot. Keys: see robot-rl keys --help.
 """
@@ -44,6 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         command.add_argument(
             f"--{kind.name.lower()}", dest="kind", action="store_const", const=kind, help=text
         )
+    parser.add_argument(
+        "--actor", default="", metavar="ID", help="command this one only; else everyone"
+    )
     parser.add_argument("--follow", action="store_true", help="again each second, until Ctrl-C")
     parser.add_argument(
         "--keys", nargs="?", const="default", metavar="FOLDER", help="as wire.keys (default)"
@@ -58,12 +63,21 @@ def run(options: argparse.Namespace) -> int:
     if keys is None and options.name:
         raise ConfigError(f"--as {options.name} without --keys")
     with OperatorLink(address, keys=keys, insecure=options.insecure) as link:
-        stats = link.stats() if options.kind is None else link.steer(options.kind)
+        stats = steered(link, options.kind, options.actor)
         show(stats, options.json)
         while options.follow:
             time.sleep(FOLLOW_S)
             show(link.stats(), options.json)
     return 0
+
+
+def steered(link: OperatorLink, kind: ControlKind | None, actor: str) -> Stats:
+    """The statistics, after the command if there is one."""
+    if kind is None:
+        if actor:
+            raise ConfigError(f"--actor {actor}: to do what? valid: --pause, --run, --stop")
+        return link.stats()
+    return link.steer(kind, actor)
 
 
 def where(target: str, keys: str | None) -> tuple[str, str | None]:
@@ -109,8 +123,10 @@ def show(stats: Stats, as_json: bool) -> None:
         print(
             f"  {actor.actor:<20} {actor.steps} steps, weights {actor.used_version}, {state}, "
             f"ring {actor.ring_depth}, spool {actor.spool_bytes >> 10} KiB"
-            + standing(actor, stats.control.kind)
+            + standing(actor, stats.control_of(actor.actor).kind)
         )
+        if actor.plant:
+            print(f"  {'':<20} another plant than the log's: {'; '.join(actor.plant)}")
 
 
 def standing(actor: ActorStats, command: ControlKind) -> str:

@@ -6,6 +6,7 @@ between is a socket pair with length-prefixed msgpack; arrays are raw bytes in t
 
 from __future__ import annotations
 
+import os
 import queue
 import socket
 import subprocess
@@ -131,7 +132,11 @@ class PolicyProcess:
         ours, theirs = socket.socketpair()
         with theirs:
             descriptor = theirs.fileno()
-            self._child = subprocess.Popen(list(command(descriptor)), pass_fds=[descriptor])
+            self._child = subprocess.Popen(
+                list(command(descriptor)),
+                pass_fds=[descriptor],
+                env=os.environ | {"ROBOT_RL_PARENT": str(os.getpid())},
+            )
         self._connection = Connection(ours.detach())
         self._outgoing: queue.SimpleQueue[Question | None] = queue.SimpleQueue()
         self._writer = threading.Thread(target=self._write, name="policy writer", daemon=True)

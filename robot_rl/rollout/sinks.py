@@ -8,7 +8,7 @@ import numpy as np
 
 from robot_rl.data.log_writer import LogWriter
 from robot_rl.types import Array, Observation, Purpose, Transition
-from robot_rl.wire.record import new_record, record_dtype, write_start, write_step
+from robot_rl.wire.record import NOTHING, new_record, record_dtype, write_start, write_step
 
 
 class NullSink:
@@ -21,8 +21,9 @@ class NullSink:
         stamp_ns: int,
         boot_id: int,
         *,
-        stamps: Mapping[str, int] | None = None,
+        stamps: Mapping[str, int] = NOTHING,
         purpose: Purpose = Purpose.TRAINING,
+        extras: Mapping[str, Array] = NOTHING,
     ) -> None:
         """Nothing to begin."""
 
@@ -59,8 +60,9 @@ class DatasetSink:
         stamp_ns: int,
         boot_id: int,
         *,
-        stamps: Mapping[str, int] | None = None,
+        stamps: Mapping[str, int] = NOTHING,
         purpose: Purpose = Purpose.TRAINING,
+        extras: Mapping[str, Array] = NOTHING,
     ) -> None:
         row = new_record(self._dtype)
         write_start(
@@ -70,6 +72,9 @@ class DatasetSink:
             stamp_ns=stamp_ns,
             boot_id=boot_id,
             sequence=self._sequence,
+            stamps=stamps,
+            purpose=purpose,
+            extras=extras,
         )
         self._rows = [row]
 

@@ -18,6 +18,7 @@ from robot_rl.runtime.rearm import RearmPost
 from robot_rl.runtime.starts import StartStates
 from robot_rl.types import Event
 from robot_rl.wire.actor_link import ActorLink
+from robot_rl.wire.amendment import Amendment
 from robot_rl.wire.protocol import ControlKind
 
 CREDIT_POLL_S = 0.0005
@@ -90,7 +91,10 @@ class Actor:
         self._start = None
         self.total_steps = begin + episode.steps
         if episode.discarded:
-            self.report.discarded(episode, self.total_steps)
+            actor, epoch = self.rollout.actor, self.rollout.epoch
+            reason = "discarded by a person"
+            self.link.amend(Amendment("discard", actor, epoch, episode.index, reason=reason))
+            self.report.event(f"episode {episode.index} {reason}", self.total_steps)
         elif episode.done:
             self.report.finished(episode, self.total_steps)
 

@@ -113,10 +113,6 @@ class ActorReport:
         )
         self.metrics.episode(summary, step)
 
-    def discarded(self, record: Episode, step: int) -> None:
-        """Says that a person has no use for an episode."""
-        self.event(f"episode {record.index} discarded by a person", step)
-
     def _say(self, text: str, step: int) -> None:
         if text != self._said:
             self.event(text or "goes on", step)

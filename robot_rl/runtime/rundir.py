@@ -20,7 +20,8 @@ from typing import Any
 import msgspec
 from omegaconf import DictConfig, OmegaConf
 
-from robot_rl.data.manifest import read_manifest
+from robot_rl.data.manifest import VERSION, read_manifest
+from robot_rl.data.old_format import require_current
 from robot_rl.errors import ConfigError, DataError, InUseError, SpecError
 from robot_rl.specs import EnvSpec
 from robot_rl.stored_config import read_config, save_config
@@ -121,6 +122,11 @@ class RunDir:
     def logged(self) -> bool:
         """Whether there is a log: ingest makes it when it knows the specification."""
         return (self.log / "manifest.json").exists()
+
+    def check_log(self) -> None:
+        """DataError for a log of an older format: it is read, and not gone on with."""
+        if self.logged:
+            require_current(self.log, read_manifest(self.log).version, VERSION)
 
     def wait_for_log(self, stopping: Callable[[], bool]) -> bool:
         """Until there is a log; False when asked to stop before."""

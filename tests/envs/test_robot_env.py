@@ -233,11 +233,12 @@ def test_the_gripper_penalty_is_paid_per_stroke() -> None:
 def test_the_spec_tells_gains_limits_and_scales() -> None:
     spec = RobotEnv(make(), PickCube()).spec
     assert dict(spec.gains)["translational_stiffness"] == 2000.0
-    assert "limit_velocity" in dict(spec.extra)
-    assert not any("np." in text for _, text in spec.extra), "differs between NumPy's versions"
-    assert "position=0.2" in dict(spec.extra)["state_scale"]
+    assert "limit_velocity" in dict(spec.plant)
+    assert not any("np." in text for _, text in spec.plant), "differs between NumPy's versions"
+    assert "position=0.2" in dict(spec.facts)["state_scale"]
     stiffer = RobotEnv(make(translational_stiffness=1000.0), PickCube()).spec
-    assert any("gains" in line for line in spec.differences(stiffer))
+    assert any("gains" in line for line in spec.plant_differences(stiffer))
+    assert spec.differences(stiffer) == [], "another plant, the same interface"
 
 
 def test_the_start_pose_is_the_origin_of_the_proprioception() -> None:

@@ -26,6 +26,7 @@ from robot_rl.testing.fake_operators import FakeOperator, sample_of
 from robot_rl.testing.fake_policies import PlannerOf
 from robot_rl.testing.fakes import FakeTask, fake_bundle
 from robot_rl.types import Array, Event, Purpose, Source, Transition
+from robot_rl.wire.amendment import Amendment
 from robot_rl.wire.protocol import Control, ControlKind
 
 
@@ -40,6 +41,7 @@ class FakeLink:
     resting: bool = False
     steps: list[Transition] = field(default_factory=list)
     looks: int = 0
+    amendments: list[Amendment] = field(default_factory=list)
 
     def newest(self) -> tuple[Mapping[str, Array], int] | None:
         self.looks += 1
@@ -59,6 +61,10 @@ class FakeLink:
 
     def start(self, *arguments: Any, **more: Any) -> None:
         pass
+
+    def amend(self, amendment: Amendment) -> Amendment:
+        self.amendments.append(amendment)
+        return amendment
 
     def step(self, transition: Transition) -> None:
         self.steps.append(transition)
@@ -195,6 +201,18 @@ def test_a_pressed_pause_holds_between_episodes(tmp_path: Path, metrics: Metrics
     actor.run(stopping)
     assert set(rested) == {5}, "the episode is ended first"
     assert len(link.steps) >= 10
+
+
+def test_an_episode_that_a_person_discards_is_amended_in_the_log(
+    tmp_path: Path, metrics: MetricsWriter
+) -> None:
+    link = FakeLink()
+    readings = [None, sample_of(None, Event.DISCARD)]
+    actor = make_actor(tmp_path, metrics, link, operator=FakeOperator(readings))
+    actor.run(lambda: len(link.steps) >= 4)
+    (amendment,) = link.amendments
+    assert (amendment.action, amendment.actor, amendment.episode) == ("discard", "a", 0)
+    assert link.steps[1].truncated
 
 
 def test_evaluation_between_episodes_takes_no_credit(

@@ -15,7 +15,7 @@ SPEC = EnvSpec(
     name="walk",
     observation=(ArraySpec("state", (1,)),),
     action=ArraySpec("action", (1,), low=-1.0, high=1.0),
-    command_dim=1,
+    command_layout=(("command", 1),),
     rate_hz=10.0,
 )
 
