@@ -18,6 +18,7 @@ TABLE = RobotTable(  # what the device may do at most; limits_within leaves 10 %
     angular_velocity=2.5, angular_acceleration=15.0, angular_jerk=1500.0,
     joint_low=(-2.0,) * 6, joint_high=(2.0,) * 6,
     joint_velocity=(5.0,) * 6, joint_velocity_peak=(5.0,) * 6,
+    joint_acceleration=(50.0,) * 6, joint_jerk=(5000.0,) * 6,
 )  # fmt: skip
 
 
@@ -25,9 +26,15 @@ class Stage:
     """Implements `Robot`: its pose follows the setpoint with a lag of 30 ms."""
 
     n_arms = 1
-    capabilities = Capability.GRIPPER
-    gripper_range = (0.0, 0.08)
-    gains = {}  # noqa: RUF012
+    capabilities = Capability.CARTESIAN_IMPEDANCE | Capability.GRIPPER  # what it is commanded in
+    base_poses = np.array([[0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0]])
+    gripper_range = (np.array([0.0]), np.array([0.08]))  # m, one an arm
+    limits, kinematics = (), None  # the safety layer's; and joints nobody commands
+    gains = {  # noqa: RUF012
+        "translational_stiffness": 1000.0, "translational_damping": 60.0,
+        "translational_clip": 0.01,
+        "rotational_stiffness": 50.0, "rotational_damping": 5.0, "rotational_clip": 0.05,
+    }  # fmt: skip
 
     def __init__(self, world):
         self.clock = world.clock
@@ -67,6 +74,12 @@ class Stage:
         self._require_connection()
         self._setpoint = self._pose.copy()
 
+    def trip(self, reason):
+        self.stop()  # SafeRobot latches it
+
+    def rearm(self):
+        self.stop()
+
     def _tick(self):
         step = pose_difference(self._pose, self._setpoint, "base") * min(1.0, TICK_NS / 1e9 / LAG_S)
         self._pose, self._twist = pose_add(self._pose, step, "base"), step / (TICK_NS / 1e9)
@@ -84,5 +97,5 @@ def make(velocity: float = 0.3) -> Bundle:
         workspace_low=(0.3, -0.3, 0.01), workspace_high=(0.7, 0.3, 0.5), max_rotation=0.9,
         velocity=velocity, angular_velocity=1.5, max_force=20.0, force_trip=60.0,
     )  # fmt: skip
-    robot = SafeRobot(Stage(world), limits, stream_resets=False, rearm_on_reset=True)
+    robot = SafeRobot(Stage(world), [limits], stream_resets=False, rearm_on_reset=True)
     return Bundle(robot, world)
