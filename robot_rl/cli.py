@@ -24,7 +24,7 @@ VERBS = {
     "actor": "an actor's side alone: actor and its I/O process",
     "check": "look at an environment, task or robot before starting anything",
     "record": "record demonstrations into a dataset",
-    "dataset": "describe, verify or list a dataset",
+    "dataset": "describe, verify, merge or amend datasets",
     "eval": "evaluate a run's policy on seeded episodes",
     "keys": "make, list and revoke the keys of hosts and people",
     "rearm": "re-arm a robot that holds, from a terminal at its host",

@@ -47,6 +47,7 @@ def test_refused_before_anything_starts(words: list[str], said: str, refused: Re
         [*odd(endless=True), "env.max_steps=20"],
         [*odd(options=True), "env.reset_options.difficulty=hard"],
         [*odd(exclusive=True), "evaluation.episodes=0"],
+        [*odd(exclusive=True), "evaluation.where=actor"],
         [*odd(), "env.wrappers=[odd_envs.Halved, {_target_: odd_envs.Halved, by: 4}]"],
     ],
 )

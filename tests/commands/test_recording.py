@@ -127,3 +127,27 @@ def test_demonstrations_of_little_use_are_said(tmp_path: Path) -> None:
     assert "every demonstration of" in demo_warnings(away, 2)[0]
     assert "demos.episodes=0" in demo_warnings(away, 0)[0]
     assert len(demo_warnings(away, 20)) == 2
+
+
+def test_datasets_are_merged_and_one_episode_recorded_again(refused: Refused) -> None:
+    for name, seed in (("a", 1), ("b", 2)):
+        record_demos(GymEnv(Point(), max_steps=20), to_goal, name, episodes=2, seed=seed)
+    starts = [e.records["obs.state"][0].tolist() for p in "ab" for e in read_episodes(p)]
+    assert main(["dataset", "merge", "a", "b", "--out", "c"]) == 0
+    assert [e.records["obs.state"][0].tolist() for e in read_episodes("c")] == starts
+    assert main(["dataset", "--json", "verify", "c"]) == 0
+    assert "not empty" in refused("dataset", "merge", "a", "b", "--out", "c")
+    assert "valid: 0 … 3" in refused("dataset", "discard", "c", "--episode", "4")
+    assert main(["dataset", "discard", "c", "--episode", "1"]) == 0
+    left = [e.records["obs.state"][0].tolist() for e in read_episodes("c")]
+    assert left == [starts[0], starts[2], starts[3]]
+
+
+def test_what_merge_and_discard_need(refused: Refused) -> None:
+    assert "--out <folder>" in refused("dataset", "merge", "a", "b")
+    assert "--episode <number>" in refused("dataset", "discard", "a")
+    assert "takes one dataset" in refused("dataset", "info", "a", "b")
+    record_demos(GymEnv(Point(), max_steps=20), to_goal, "a", episodes=1)
+    assert main(["record", "--out", "r", "--episodes", "1", "task=reach"]) == 0
+    assert main(["dataset", "merge", "a", "r", "--out", "c"]) == 2
+    assert not Path("c").exists()
