@@ -88,6 +88,11 @@ def settings_of(cfg: DictConfig) -> RunSettings:
     settings: RunSettings = convert(raw, RunSettings, "configs/train.yaml")
     if settings.run is not None and settings.resume is not None:
         raise ConfigError("run and resume exclude each other; valid: one of them")
+    if settings.evaluation.where == "actor" and settings.actors > 1:
+        raise ConfigError(
+            f"evaluation.where=actor with actors={settings.actors}; valid: actors=1, or "
+            "evaluation.where=process"
+        )
     return settings
 
 

@@ -44,7 +44,7 @@ def arbitrate(
     """
     if not np.isfinite(proposal).all():
         raise PoisonedDataError(f"the policy proposed {proposal}; valid: finite, in [-1, 1]")
-    clipped = np.clip(proposal, -1.0, 1.0).astype(np.float32)
+    clipped = proposal.clip(-1.0, 1.0).astype(np.float32)
     if stale and memory.on:
         return Action(hold, Source.SCRIPT, clipped, None, memory.takeovers), memory
     if motion is None or stale:

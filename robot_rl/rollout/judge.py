@@ -36,7 +36,7 @@ class TaskJudge:
         """Remembers nothing."""
 
     def judge(self, step: Step, events: Event) -> Step:
-        return by_person(step, events) if events else step
+        return step if events is Event.NONE else by_person(step, events)
 
     def conclude(self, step: Step, events: Event) -> Step | None:
         return self.judge(step, events)

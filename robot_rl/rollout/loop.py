@@ -36,6 +36,8 @@ from robot_rl.types import (
     Transition,
 )
 
+NONE = Event.NONE
+"""Compared by identity: most steps have no event, and a flag's operators cost microseconds."""
 STAGES = ("reset", "policy", "environment", "record", "wait")
 FIRST_PLAN_S = 60.0
 """A policy in a process of its own may load for so long; the robot rests meanwhile."""
@@ -165,7 +167,7 @@ class Rollout:
         after = self.environment.step(action.vector)
         stepped = time.perf_counter()
         after = self._now = self.judge.judge(after, events)
-        if events & Event.DISCARD:
+        if events is not NONE and events & Event.DISCARD:
             episode.discarded = True
             after = replace(after, truncated=not after.terminated)
         episode.steps += 1
@@ -200,8 +202,8 @@ class Rollout:
             time.sleep(POLL_S)
 
     def _events(self, sample: OperatorSample | None) -> Event:
-        if sample is None or not sample.events:
-            return Event.NONE
+        if sample is None or sample.events is NONE:
+            return NONE
         if sample.events & Event.STOP:
             self.environment.trip(STOPPED)
         if sample.events & Event.PAUSE:
@@ -230,7 +232,7 @@ class Rollout:
             else:
                 motion = sample.motion
             stale = self.now_ns() - sample.stamp_ns > self.max_age_ns
-        if events & Event.REWIND:
+        if events is not NONE and events & Event.REWIND:
             motion, human_source = self._back(hold), Source.REWIND
         else:
             self._path.note(self.environment.setpoint())

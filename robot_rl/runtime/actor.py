@@ -118,12 +118,12 @@ class Actor:
 
     # -- what it waits for -------------------------------------------------------------------
 
-    def _ready(self, records: int, *, interrupted: Callable[[], bool] = lambda: False) -> bool:
+    def _ready(self, records: int, *, interrupted: Callable[[], bool] | None = None) -> bool:
         """Waits for credit, for the weights that a learner has published while this actor still
         acts at random, and for room in the ring; False when asked to end, or `interrupted`."""
         begin = looked = time.perf_counter()
         while (uncredited := self._uncredited()) or self.report.held(records, self.total_steps):
-            if self._ending() or interrupted():
+            if self._ending() or (interrupted is not None and interrupted()):
                 return False
             time.sleep(CREDIT_POLL_S)
             now = time.perf_counter()
@@ -135,7 +135,7 @@ class Actor:
                 self._refresh()
                 self._report()
         self.rollout.seconds["wait"] += time.perf_counter() - looked
-        return not interrupted()
+        return interrupted is None or not interrupted()
 
     def _room(self, records: int) -> bool:
         """Waits for room in the ring alone; False when asked to end."""
