@@ -30,7 +30,7 @@ VERBS = {
     "rearm": "re-arm a robot that holds, from a terminal at its host",
     "watch": "look at a run from anywhere; pause, go on, stop",
     "report": "write a run's HTML report, or compare runs",
-    "bench": "measure speeds beside the installed peers",
+    "bench": "tell whether this machine is fast enough for a run",
 }
 
 

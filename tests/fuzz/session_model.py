@@ -24,7 +24,7 @@ SPEC = EnvSpec(
     "Session", (ArraySpec("state", (2,)),), ArraySpec("action", (1,)), (("command", 1),), 10.0
 )
 DTYPE = record_dtype(SPEC)
-ANSWER_S = 20.0
+ANSWER_S = 60.0
 """An answer that has not come by then never will."""
 
 
