@@ -18,7 +18,8 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from robot_rl.commands.common import add_overrides, emit
+from robot_rl.commands.common import add_overrides, flags_of
+from robot_rl.commands.output import emit
 from robot_rl.commands.prepare import specification
 from robot_rl.commands.resume import ACTING, dated, is_resumed, open_run
 from robot_rl.commands.session import Session
@@ -54,7 +55,13 @@ def run(options: argparse.Namespace) -> int:
             folder.write_config(cfg)
         else:
             folder.create(cfg, spec)
-        session = Session(folder, quiet=options.json, with_learner=False, actor_id=name)
+        session = Session(
+            folder,
+            quiet=options.json,
+            with_learner=False,
+            actor_id=name,
+            flags=flags_of(options),
+        )
         result = session.run()
     if options.json:
         emit(result)

@@ -24,7 +24,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from robot_rl.commands.common import emit
+from robot_rl.commands.output import emit
 from robot_rl.errors import ConfigError
 from robot_rl.wire.key_files import Key, Role
 from robot_rl.wire.keys import KeyFolder, key_folder

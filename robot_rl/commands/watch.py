@@ -22,7 +22,8 @@ from typing import Any
 
 import msgspec
 
-from robot_rl.commands.common import emit, wire_of
+from robot_rl.commands.common import wire_of
+from robot_rl.commands.output import emit
 from robot_rl.errors import ConfigError, WireError
 from robot_rl.runtime.rundir import RunDir
 from robot_rl.wire.key_files import Role
