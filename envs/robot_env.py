@@ -56,6 +56,8 @@ class RobotEnv:
         """
         _check(rate_hz, observations, cameras, gripper_penalty)
         self.robot, self.task = bundle.robot, task
+        self.simulated = bundle.world is not None
+        """Whether random motion can do no harm."""
         self.world: World = bundle.world or NullWorld()
         self.world.build(task.scene)
         self.robot.connect()

@@ -6,7 +6,8 @@ Only the command line, the Gymnasium entry point and launch scripts use it; noth
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,10 @@ def make_env(
     """The environment of a composed config."""
     where = config_file(cfg, "env")
     if "id" in cfg.env:
-        return as_environment(build(cfg.env, where, render_mode=render_mode), where)
+        node = plain(cfg.env)
+        wrappers = wrappers_of(node.pop("wrappers", None), where)
+        made = build(node, where, render_mode=render_mode, wrappers=wrappers)
+        return as_environment(made, where)
     task = build(cfg.task, config_file(cfg, "task"))
     robot_node = plain(cfg.robot)
     if real_time:
@@ -42,6 +46,22 @@ def make_env(
         render_mode=render_mode,
     )
     return as_environment(made, where)
+
+
+def wrappers_of(entries: Any, where: str) -> Sequence[Callable[[Any], Any]]:
+    """What `env.wrappers` lists: names such as my_lab.wrap, or nodes with a `_target_` and keys."""
+    if not isinstance(entries or [], list):
+        raise ConfigError(f"{where}: wrappers is {entries!r}; valid: a list, such as [my_lab.Wrap]")
+    wrappers = []
+    for index, entry in enumerate(entries or []):
+        node = {"_target_": entry} if isinstance(entry, str) else entry
+        if not isinstance(node, dict):
+            raise ConfigError(
+                f"{where}: wrappers[{index}] is {entry!r}; valid: package.module.Name"
+            )
+        keys = {key: value for key, value in node.items() if key != "_target_"}
+        wrappers.append(partial(target_class(node, f"{where}: wrappers[{index}]"), **keys))
+    return wrappers
 
 
 def make_cameras(cfg: DictConfig) -> dict[str, Camera | None]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import secrets
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
 from omegaconf import DictConfig
 
+from robot_rl.commands.child_config import ActorConfig, PolicyConfig, child_command
 from robot_rl.commands.common import settings_of
 from robot_rl.errors import HandshakeError
 from robot_rl.factory import make_env, make_operator, make_policy
@@ -32,16 +32,18 @@ from robot_rl.timing import NS, MonotonicClock, Rate
 from robot_rl.wire.actor_link import ActorLink
 
 
-def run_actor(run_dir: Path, arguments: Sequence[str], stopping: Callable[[], bool]) -> int:
-    """Acts until SIGTERM. Arguments: wall origin of the metrics, runtime directory, actor id."""
-    origin_s, runtime_dir, actor_id = float(arguments[0]), Path(arguments[1]), arguments[2]
+def run_actor(config: ActorConfig, stopping: Callable[[], bool]) -> None:
+    """Acts until SIGTERM."""
+    run_dir, runtime_dir, actor_id = config.path, Path(config.runtime_dir), config.actor
     folder = RunDir(run_dir)
     cfg = folder.config()
     settings = settings_of(cfg)
     epoch = secrets.randbits(62) | 1
     # Closed in reverse order, whatever one of them raises: the robot first of all.
     with ExitStack() as stack, ExitStack() as robot:
-        metrics = stack.enter_context(BackgroundMetricsWriter(run_dir, actor_id, origin_s=origin_s))
+        metrics = stack.enter_context(
+            BackgroundMetricsWriter(run_dir, actor_id, origin_s=config.origin_s)
+        )
         starts = StartStates(run_dir / "spool" / f"{actor_id}.starts", settings.seed, actor_id)
         stack.callback(starts.close)
         environment = make_env(cfg, real_time=settings.actor.real_time)
@@ -84,7 +86,6 @@ def run_actor(run_dir: Path, arguments: Sequence[str], stopping: Callable[[], bo
 
         with StopWatcher(operator, environment):
             actor.run(ended)
-    return 0
 
 
 def make_planner(
@@ -96,8 +97,7 @@ def make_planner(
         return Inline(make_policy(cfg, spec, seed=settings.seed))
 
     def command(descriptor: int) -> list[str]:
-        child = [sys.executable, "-m", "robot_rl.commands.child", "policy", str(folder.path)]
-        return [*child, str(descriptor)]
+        return child_command(PolicyConfig(str(folder.path), descriptor))
 
     return PolicyProcess(command, spec)
 

@@ -25,8 +25,9 @@ from rich.table import Table
 from robot_rl.bench import compute
 from robot_rl.bench.figure import Figure, percentiles
 from robot_rl.bench.wire import connected
-from robot_rl.commands.common import add_overrides, compose, emit, numbers_of, settings_of
+from robot_rl.commands.common import add_overrides, compose, numbers_of, settings_of
 from robot_rl.commands.learner_process import make_mixture
+from robot_rl.commands.output import emit
 from robot_rl.factory import make_agent, make_env, make_policy
 from robot_rl.interfaces import Agent, RobotEnvironment
 from robot_rl.metrics.console import duration, number

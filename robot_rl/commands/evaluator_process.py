@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import closing
-from pathlib import Path
 
+from robot_rl.commands.child_config import EvaluatorConfig
 from robot_rl.commands.common import settings_of
 from robot_rl.factory import check_same_spec, make_env, make_policy
 from robot_rl.metrics.reader import read_metrics
@@ -16,18 +16,19 @@ from robot_rl.runtime.evaluator import follow
 from robot_rl.runtime.rundir import RunDir
 
 
-def run_evaluator(run_dir: Path, arguments: Sequence[str], stopping: Callable[[], bool]) -> int:
-    """Evaluates until `run_dir/finished` exists and no snapshot is left, or until SIGTERM."""
+def run_evaluator(config: EvaluatorConfig, stopping: Callable[[], bool]) -> None:
+    """Evaluates until `finished` exists and no snapshot is left, or until SIGTERM."""
+    run_dir = config.path
     folder = RunDir(run_dir)
     cfg = folder.config()
     settings = settings_of(cfg)
     with closing(make_env(cfg)) as env:
         if not folder.wait_for_log(stopping):
-            return 0
+            return
         check_same_spec(env.spec, folder.spec(), f"run {run_dir}")
         policy = make_policy(cfg, env.spec, seed=settings.seed)
         done = {record.step for record in read_metrics(run_dir).evals}
-        with MetricsWriter(run_dir, "evaluator", origin_s=float(arguments[0])) as metrics:
+        with MetricsWriter(run_dir, "evaluator", origin_s=config.origin_s) as metrics:
             follow(
                 Rollout(env, Inline(policy)),
                 run_dir,
@@ -39,4 +40,3 @@ def run_evaluator(run_dir: Path, arguments: Sequence[str], stopping: Callable[[]
                 last=folder.finished.exists,
                 abort=stopping,
             )
-    return 0

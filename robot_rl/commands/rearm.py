@@ -12,7 +12,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from robot_rl.commands.common import emit
+from robot_rl.commands.output import emit
 from robot_rl.errors import ConfigError, suggest
 from robot_rl.runtime.rearm import ask, holding
 from robot_rl.runtime.rundir import RunDir

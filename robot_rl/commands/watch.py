@@ -22,7 +22,8 @@ from typing import Any
 
 import msgspec
 
-from robot_rl.commands.common import emit, wire_of
+from robot_rl.commands.common import wire_of
+from robot_rl.commands.output import emit
 from robot_rl.errors import ConfigError, WireError
 from robot_rl.runtime.rundir import RunDir
 from robot_rl.wire.key_files import Role
@@ -109,12 +110,13 @@ def show(stats: Stats, as_json: bool) -> None:
     """One line for the run, one for each actor."""
     if as_json:
         document: dict[str, Any] = msgspec.to_builtins(stats)
-        emit(document | {"control": stats.control.kind.name.lower()})
+        named = {actor: told.kind.name.lower() for actor, told in stats.controls.items()}
+        emit(document | {"control": stats.control.kind.name.lower(), "controls": named})
         return
     learner = "never heard" if stats.learner_age_ms < 0 else f"heard {stats.learner_age_ms} ms ago"
     print(
         f"{stats.steps} of {stats.granted} steps, {stats.updates} updates, weights "
-        f"{stats.weights_version}, learner {learner}; command {stats.control.kind.name.lower()}; "
+        f"{stats.weights_version}, learner {learner}; command {told(stats)}; "
         f"denied {stats.denied}, refused {stats.refused}, quarantined {stats.quarantined}"
     )
     for actor in stats.actors:
@@ -126,6 +128,13 @@ def show(stats: Stats, as_json: bool) -> None:
         )
         if actor.plant:
             print(f"  {'':<20} another plant than the log's: {'; '.join(actor.plant)}")
+
+
+def told(stats: Stats) -> str:
+    """The command to everyone, and those to single actors."""
+    words = [stats.control.kind.name.lower()]
+    words += [f"{actor} {told.kind.name.lower()}" for actor, told in stats.controls.items()]
+    return ", ".join(words)
 
 
 def standing(actor: ActorStats, command: ControlKind) -> str:

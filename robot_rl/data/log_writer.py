@@ -75,7 +75,10 @@ class LogWriter:
         path = Path(path)
         manifest = new_manifest(spec, codec, meta)
         _require_new(path)
-        path.mkdir(parents=True, exist_ok=True)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DataError(f"'{path}' cannot be made: {error.strerror}") from error
         lock = FileLock(path / LOCK, f"dataset {path}")
         try:
             _require_new(path)  # another writer may have made a log here and gone

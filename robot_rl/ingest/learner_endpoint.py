@@ -89,7 +89,7 @@ class LearnerEndpoint:
 
     def _take_grant(self) -> None:
         """Credits go out no earlier than the version that they are named with."""
-        if self._grant is not None and self.store.version >= self._grant.after_version:
+        if self._grant is not None and self.store.version >= self._grant.version:
             self.granted, self._grant = self._grant.total_steps, None
 
     def remember(self, kept_pause: KeptPause) -> None:

@@ -251,7 +251,7 @@ class LogCommitter:
         self.records += len(records)
         self.steps += steps
         book.records += len(records)
-        book.episodes = max(book.episodes, 1 + int(records["episode"].max()))
+        book.episodes = max(book.episodes, 1 + int(records["episode"][-1]))
         book.account.steps += steps
         book.next_sequence += len(records)
 

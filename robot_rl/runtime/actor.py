@@ -91,6 +91,7 @@ class Actor:
         episode = self.rollout.episode(state, policy_seed=draws, proceed=proceed)
         self._start = None
         self.total_steps = begin + episode.steps
+        self.starts.note(self.total_steps)
         if episode.discarded:
             actor, epoch = self.rollout.actor, self.rollout.epoch
             reason = "discarded by a person"

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from robot_rl.data.episodes import read_episodes
+from robot_rl.data.log_reader import LogReader
 from robot_rl.data.log_writer import LogWriter
 from robot_rl.errors import DataError, RobotFault
 from robot_rl.interfaces import Operator, Policy, RobotEnvironment
@@ -18,8 +21,12 @@ from robot_rl.rollout.operators import Nobody
 from robot_rl.rollout.placement import Inline
 from robot_rl.rollout.sinks import DatasetSink
 from robot_rl.rollout.stop_watch import StopWatcher
+from robot_rl.runtime.by_function import as_expert, parameters_of
 from robot_rl.timing import Rate
 from robot_rl.types import Array, Observation, Plan, Source
+
+APART = 100_000
+"""Between the reset seeds of one life of a recording and the next: none comes twice."""
 
 
 @dataclass(slots=True)
@@ -32,7 +39,7 @@ class Recording:
 
 
 class ScriptedPolicy:
-    """Implements `Policy` by a function: `expert()` gives the action (dim,) for the present state.
+    """Implements `Policy` by a function: `expert(obs)`, or `expert()`, gives the action (dim,).
 
     Gaussian `noise` (standard deviation in action units) is added, so that demonstrations show
     corrections.
@@ -40,8 +47,9 @@ class ScriptedPolicy:
 
     version = 0
 
-    def __init__(self, expert: Callable[[], Array], noise: float = 0.0, seed: int = 0) -> None:
+    def __init__(self, expert: Callable[..., Array], noise: float = 0.0, seed: int = 0) -> None:
         self._expert, self._noise = expert, noise
+        self._sees = bool(parameters_of(expert, "expert"))
         self._rng = np.random.default_rng(seed)
 
     def load(self, weights: Mapping[str, Array], version: int) -> None:
@@ -53,58 +61,76 @@ class ScriptedPolicy:
     def act(
         self, obs: Observation, step: int, stamp_ns: int, *, deterministic: bool = False
     ) -> Plan:
-        action = self._expert()
+        action = self._expert(obs) if self._sees else self._expert()
         if self._noise > 0.0:
             action = action + self._rng.normal(0.0, self._noise, action.shape)
         actions = np.clip(action, -1, 1).astype(np.float32)[None]
         return Plan(actions, np.ones(1, bool), step, stamp_ns)
 
 
+def counted(path: Path, actor: str) -> tuple[int, int]:
+    """Whole episodes in a dataset, and the epoch in which `actor` goes on with it."""
+    episodes = sum(episode.complete for episode in read_episodes(path))
+    with LogReader(path) as reader:
+        epochs = [c.header.epoch for c in reader.chunks() if c.header.actor == actor]
+    return episodes, max(epochs, default=0) + 1
+
+
 def record_demos(
     environment: RobotEnvironment,
-    policy: Policy | None,
-    path: Path,
+    policy: Policy | Callable[..., Any] | None,
+    path: Path | str,
     *,
-    episodes: int,
-    seed: int,
+    episodes: int = 20,
+    seed: int = 1000,
     operator: Operator | None = None,
     judge: Judge | None = None,
     keep_failures: bool = False,
     codec: str = "png",
     actor: str = "expert",
     meta: Mapping[str, str] | None = None,
+    append: bool = False,
     pace: Rate | None = None,
     on_episode: Callable[[Recording], None] = lambda _: None,
 ) -> Recording:
-    """Writes `episodes` episodes into a new dataset at `path` (refused if it exists).
+    """Writes episodes into a new dataset at `path`, or (`append`) on to `episodes` in an old one.
 
-    policy: demonstrates; None: a person does, and with hands off the robot keeps its setpoint.
+    policy: demonstrates, a `Policy` or a function of one's own (see `by_function.as_expert`); None:
+    a person does, and with hands off the robot keeps its setpoint.
     operator: moves, stops and judges. Failed episodes are left out unless `keep_failures`, and so
     are those that a person discards, or that wait for a person who never moves. After 3 failures
     beyond what was asked for, DataError says that the demonstrator does not solve the task. A stop
     is a RobotFault; what was kept before it stays.
     """
     by_hand = policy is None
-    person = operator or Nobody()
-    writer = LogWriter.create(
-        path,
-        environment.spec,
-        codec=codec,
-        meta={"seed": str(seed), "recorded_by": actor, **(meta or {})},
-    )
-    sink = DatasetSink(writer, actor)
+    person, path = operator or Nobody(), Path(path)
+    demonstrator: Any = ScriptedPolicy(environment.hold)
+    if policy is not None:
+        given: Any = policy
+        acts = hasattr(given, "act")
+        demonstrator = given if acts else ScriptedPolicy(as_expert(environment, given))
+    recording, epoch = Recording(), 1
+    if append:
+        writer = LogWriter.open(path, environment.spec)
+        recording.kept, epoch = counted(path, actor)
+        seed += APART * (epoch - 1)
+    else:
+        about = {"seed": str(seed), "recorded_by": actor, **(meta or {})}
+        writer = LogWriter.create(path, environment.spec, codec=codec, meta=about)
+    sink = DatasetSink(writer, actor, epoch)
     rollout = Rollout(
         environment,
-        Inline(policy or ScriptedPolicy(environment.hold)),
+        Inline(demonstrator),
         person,
         judge or TaskJudge(),
         sink,
         actor=actor,
+        epoch=epoch,
         proposal_source=Source.DEMO,
         human_source=Source.DEMO,
         pace=pace,
     )
-    recording, attempt = Recording(), 0
+    attempt = 0
     try:
         with StopWatcher(person, environment):
             while recording.kept < episodes:
@@ -121,7 +147,10 @@ def record_demos(
                 sink.drop()
                 recording.discarded += 1
                 if not by_hand and recording.discarded > 3 + episodes:
-                    raise DataError(f"{recording.discarded} of {attempt} demonstrations failed")
+                    raise DataError(
+                        f"{recording.discarded} of {attempt} demonstrations failed; {path} has the "
+                        f"{recording.kept} others"
+                    )
     finally:
         sink.close()
     return recording

@@ -56,16 +56,16 @@ class LearnerLink:
             self._weights = flat
             self._send_weights()
 
-    def grant(self, total_steps: int, *, after_version: int | None = None) -> None:
+    def grant(self, total_steps: int, version: int | None = None) -> None:
         """Lets the log grow to `total_steps` training STEPs in all, the present ones included.
 
-        after_version: no actor is told before ingest has weights of this version or a newer one;
+        version: no actor is told before ingest has weights of this version or a newer one;
         by default any version, if one was published here before.
         """
         with self._lock:
-            if after_version is None:
-                after_version = int(self._weights is not None)
-            grant = p.Grant(total_steps, after_version)
+            if version is None:
+                version = int(self._weights is not None)
+            grant = p.Grant(total_steps, version)
             if grant != self._grant:
                 self._grant = grant
                 self._send_grant()

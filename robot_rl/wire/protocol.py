@@ -158,7 +158,7 @@ class Grant(msgspec.Struct, frozen=True, tag="grant"):
     """The learner allows the log to grow to `total_steps` STEP records of training episodes."""
 
     total_steps: Count
-    after_version: Count = 0
+    version: Count = 0
     """Ingest holds the grant back until it has weights of this version or a newer one: who is told
     of the credit is told of the version too (see News)."""
 

@@ -175,7 +175,7 @@ def test_nan_is_refused_on_every_way() -> None:
     assert env._inner.unwrapped.actions == []  # type: ignore[attr-defined]
     poisoned = toy(reward=float("nan"))
     poisoned.reset(seed=0)
-    with pytest.raises(PoisonedDataError, match="Toy-v0: reward nan"):
+    with pytest.raises(PoisonedDataError, match="reward nan"):
         poisoned.step(np.zeros(2, np.float32))
     box = spaces.Box(-1, 1, (2,))
     blind = toy(observation=box, observed=np.array([0.0, np.nan], np.float32))

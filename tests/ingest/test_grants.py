@@ -82,7 +82,7 @@ def test_an_actor_never_has_credit_beyond_the_warmup_without_a_version(tmp_path:
         wait_for("the warm-up", lambda: link.credits == WARMUP)
         assert link.published_version == 0
         write_episode(link, wire.spec, np.random.default_rng(0), WARMUP)
-        learner.grant(MORE, after_version=1)
+        learner.grant(MORE, version=1)
         stats = learner.wait_connected(20)
         wait_for("newer statistics", lambda: learner.stats() is not stats)
         assert link.credits == WARMUP

@@ -115,7 +115,7 @@ def test_an_actor_amends_its_own_episodes(wire: WireHarness, hosts: Hosts) -> No
     done = [link.amend(DISCARD), link.amend(SUCCESS)]
     kept = wire.folder / "spool" / "a"
     wait_for("the outbox", lambda: len(list(kept.glob("*.amend"))) == 2)
-    assert not list(wire.runtime.glob("*.amend"))
+    wait_for("an empty runtime directory", lambda: not list(wire.runtime.glob("*.amend")))
     wire.processes[1].kill()
     wire.processes[1].wait()
     serve(wire, hosts.learner)

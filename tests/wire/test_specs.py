@@ -11,6 +11,8 @@ from robot_rl.errors import HandshakeError, SpecError
 from robot_rl.specs import PLANT, ArraySpec, EnvSpec
 from robot_rl.testing.wire_harness import small_spec
 from robot_rl.wire import handshake
+from robot_rl.wire.record import record_dtype
+from robot_rl.wire.spool_segment import Life
 
 SPEC = small_spec()
 OTHER: dict[str, object] = {
@@ -68,3 +70,10 @@ def test_extras_are_absent_from_the_json_when_empty() -> None:
 def test_specifications_that_cannot_be(change: dict[str, object], why: str) -> None:
     with pytest.raises(SpecError, match=why):
         EnvSpec.from_json(replace(SPEC, **change).to_json())  # type: ignore[arg-type]
+
+
+def test_a_spool_of_another_versions_records_is_not_sent() -> None:
+    size = record_dtype(SPEC).itemsize
+    assert handshake.schema_of(Life("a", 1, size, SPEC.to_json())) == SPEC.sha256()
+    with pytest.raises(HandshakeError, match=f"records of {size - 28} bytes, this version's"):
+        handshake.schema_of(Life("a", 1, size - 28, SPEC.to_json()))
