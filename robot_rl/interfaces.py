@@ -40,7 +40,7 @@ class Capability(Flag):
     """What a robot can do; the conformance suite tests what is claimed."""
 
     CARTESIAN_IMPEDANCE = auto()
-    """Commanded by CartesianCommand; its gains bound the force."""
+    """Commanded by CartesianCommand, as is every robot without JOINT; its gains bound the force."""
     JOINT = auto()
     """Commanded by JointCommand; offers `kinematics`. Behind SafeRobot also by CartesianCommand."""
     WRENCH = auto()

@@ -107,8 +107,9 @@ def test_protocols_hold() -> None:
     assert isinstance(world, World)
 
 
-def test_a_cube_is_gripped_lifted_and_carried_without_slip() -> None:
-    robot, world = built()
+@pytest.mark.parametrize("joint_control", [False, True])
+def test_a_cube_is_gripped_lifted_and_carried_without_slip(joint_control: bool) -> None:
+    robot, world = built(joint_control=joint_control)
     robot.move_to(at(0.5, 0, 0.1), np.array([0.08]))
     step_towards(robot, at(0.5, 0, 0.02), 0.08, 10)
     step_towards(robot, at(0.5, 0, 0.02), 0.0, 8)
