@@ -33,7 +33,7 @@ class SafeRobot(RobotLayer):
 
     Order of a command: fault, finite and shape, staleness, workspace and orientation. Order of a
     tick: stops from other threads, measured state, watchdog, then the limiter in the space that the
-    inner robot is commanded in: leash to what is measured (force), velocity, acceleration and jerk,
+    inner robot is commanded in: clip to what is measured (force), velocity, acceleration and jerk,
     walls. `read().setpoint` is what was emitted; `limiting_stage` the first stage that keeps it
     from the goal. This is not a functional-safety system.
     """

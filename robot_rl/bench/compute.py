@@ -8,12 +8,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
 from robot_rl.data.mixture import Mixture
-from robot_rl.interfaces import Agent, Policy
+from robot_rl.interfaces import Agent, Policy, RobotEnvironment
 from robot_rl.specs import EnvSpec
 from robot_rl.testing.wire_harness import random_observation
 from robot_rl.wire.chunk import ChunkKind, make_header
@@ -23,7 +22,7 @@ EPISODE = 100
 """Records of a made-up episode."""
 
 
-def env_steps_per_s(env: Any, spec: EnvSpec, seconds: float) -> float:
+def env_steps_per_s(env: RobotEnvironment, spec: EnvSpec, seconds: float) -> float:
     """Environment steps a second under random actions, resets included."""
     rng = np.random.default_rng(0)
     env.reset(0)
@@ -33,7 +32,7 @@ def env_steps_per_s(env: Any, spec: EnvSpec, seconds: float) -> float:
         now = env.step(action)
         steps += 1
         if now.terminated or now.truncated:
-            env.reset(0)
+            env.reset(steps)
     return steps / spent
 
 

@@ -29,7 +29,7 @@ from robot_rl.commands.common import add_overrides, compose, numbers_of, setting
 from robot_rl.commands.learner_process import make_mixture
 from robot_rl.commands.output import emit
 from robot_rl.factory import make_agent, make_env, make_policy
-from robot_rl.interfaces import Agent
+from robot_rl.interfaces import Agent, RobotEnvironment
 from robot_rl.metrics.console import duration, number
 from robot_rl.runtime.rundir import cpu_model
 from robot_rl.runtime.settings import RunSettings
@@ -77,7 +77,7 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _environment(env: Any, spec: EnvSpec, seconds: float) -> Figure:
+def _environment(env: RobotEnvironment, spec: EnvSpec, seconds: float) -> Figure:
     _say("environment")
     rate, hz = compute.env_steps_per_s(env, spec, seconds), spec.rate_hz
     return Figure("environment", "steps, random actions", rate, "1/s", hz, f"{hz:g} Hz", True)

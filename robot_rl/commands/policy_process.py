@@ -8,7 +8,7 @@ from pathlib import Path
 from robot_rl.commands.child_config import PolicyConfig
 from robot_rl.commands.common import settings_of
 from robot_rl.factory import make_policy
-from robot_rl.rollout.placement import serve
+from robot_rl.rollout.policy_child import serve
 from robot_rl.runtime.rundir import RunDir
 
 

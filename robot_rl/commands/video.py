@@ -9,7 +9,8 @@ from robot_rl.errors import ConfigError, RobotRLError, SpecError, UserCodeError
 from robot_rl.factory import make_env, make_policy
 from robot_rl.interfaces import Policy, RobotEnvironment
 from robot_rl.report.video import VideoWriter, as_frame, overlay
-from robot_rl.rollout.loop import Episode, Rollout
+from robot_rl.rollout.episode import Episode
+from robot_rl.rollout.loop import Rollout
 from robot_rl.rollout.placement import Inline
 from robot_rl.runtime.evaluator import EvaluationResult, evaluate, load_policy, snapshots
 from robot_rl.runtime.rundir import RunDir

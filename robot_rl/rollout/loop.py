@@ -6,14 +6,16 @@ plan → PlanFollower → arbitrate(Operator) → RobotEnvironment.step → Judg
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 import numpy as np
 
 from robot_rl.errors import WireError
 from robot_rl.interfaces import Operator, RobotEnvironment, TransitionSink
 from robot_rl.rollout.arbitration import MAX_AGE_NS, InterventionState, arbitrate
+from robot_rl.rollout.episode import Episode, transition_of
 from robot_rl.rollout.judge import Judge, TaskJudge
 from robot_rl.rollout.operators import Nobody
 from robot_rl.rollout.placement import Planner
@@ -33,9 +35,9 @@ from robot_rl.types import (
     Purpose,
     Source,
     Step,
-    Transition,
 )
 
+NO_STAMPS: Mapping[str, int] = MappingProxyType({})
 NONE = Event.NONE
 """Compared by identity: most steps have no event, and a flag's operators cost microseconds."""
 STAGES = ("reset", "policy", "environment", "record", "wait")
@@ -43,24 +45,6 @@ FIRST_PLAN_S = 60.0
 """A policy in a process of its own may load for so long; the robot rests meanwhile."""
 POLL_S = 0.001
 VERDICT_POLL_S = 0.02
-
-
-@dataclass(slots=True)
-class Episode:
-    """What one episode adds up to."""
-
-    index: int
-    purpose: Purpose = Purpose.TRAINING
-    steps: int = 0
-    episode_return: float = 0.0
-    success: int = -1
-    human_steps: int = 0
-    takeovers: int = 0
-    done: bool = False
-    """Ended by itself, not because it was told to."""
-    discarded: bool = False
-    """A person said that it is of no use."""
-    fault: str = ""
 
 
 @dataclass(slots=True)
@@ -137,9 +121,13 @@ class Rollout:
         now = self._now = self.environment.reset(seed)
         self.seconds["reset"] += time.perf_counter() - begin
         self.episodes += 1
-        images = {name: now.stamps[name] for name in self._images}
         self.sink.start(
-            now.obs, episode.index, now.stamp_ns, now.boot_id, stamps=images, purpose=purpose
+            now.obs,
+            episode.index,
+            now.stamp_ns,
+            now.boot_id,
+            stamps=self._camera_stamps(now),
+            purpose=purpose,
         )
         self._sequence += 1
         while not episode.done and proceed(episode):
@@ -173,7 +161,23 @@ class Rollout:
         episode.steps += 1
         if after.terminated or after.truncated:
             after = self._conclude(after, events, episode)
-        self.sink.step(self._transition(now, action, proposal, after, episode))
+        self._sequence += 1
+        self.sink.step(
+            transition_of(
+                now,
+                action,
+                proposal,
+                after,
+                episode,
+                human=self._no_human if action.human is None else action.human,
+                stamps=self._camera_stamps(after),
+                version=self.planner.version,
+                actor=self.actor,
+                epoch=self.epoch,
+                sequence=self._sequence,
+            )
+        )
+        self._sequence += 1
         episode.episode_return += after.reward
         episode.success, episode.fault = after.success, after.fault
         episode.human_steps += action.source is Source.HUMAN
@@ -270,43 +274,5 @@ class Rollout:
             episode.discarded |= bool(events & Event.DISCARD)
         return final
 
-    def _transition(
-        self,
-        now: Step,
-        action: Action,
-        proposal: Proposal | None,
-        after: Step,
-        episode: Episode,
-    ) -> Transition:
-        self._sequence += 1
-        plan = None if proposal is None else proposal.plan
-        return Transition(
-            obs=now.obs,
-            action=after.executed,
-            proposed=action.proposed,
-            human=self._no_human if action.human is None else action.human,
-            commanded=after.commanded,
-            limiting_stage=after.stage,
-            reward=after.reward,
-            next_obs=after.obs,
-            terminated=after.terminated,
-            truncated=after.truncated,
-            success=after.success,
-            source=action.source,
-            intervention_id=action.intervention_id,
-            policy_version=self.planner.version if plan is None else plan.version,
-            actor=self.actor,
-            epoch=self.epoch,
-            sequence=self._sequence - 1,
-            episode=episode.index,
-            step=episode.steps,
-            stamp_ns=after.stamp_ns,
-            action_stamp_ns=after.action_stamp_ns,
-            boot_id=after.boot_id,
-            stamps={name: after.stamps[name] for name in self._images},
-            purpose=episode.purpose,
-            plan=0 if proposal is None else proposal.number,
-            plan_step=0 if plan is None else plan.start_step,
-            noise_seed=0 if plan is None else plan.seed,
-            value=float("nan") if plan is None else plan.value,
-        )
+    def _camera_stamps(self, step: Step) -> Mapping[str, int]:
+        return {name: step.stamps[name] for name in self._images} if self._images else NO_STAMPS

@@ -1,7 +1,6 @@
 """Where a policy lives: in the loop, or in a process of its own that answers with plans.
 
-A process of its own may load torch, take longer than a period, and die without the loop. What lies
-between is a socket pair with length-prefixed msgpack; arrays are raw bytes in the spec's order.
+A process of its own may load torch, take longer than a period, and die without the loop.
 """
 
 from __future__ import annotations
@@ -14,17 +13,17 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
 import msgspec
 import numpy as np
 
-from robot_rl.errors import PoisonedDataError, RobotRLError, WireError
+from robot_rl.errors import PoisonedDataError, WireError
 from robot_rl.interfaces import Policy
+from robot_rl.rollout.policy_child import Answer, Ask, Load, Question, Reply, Reset
 from robot_rl.specs import EnvSpec
 from robot_rl.types import Array, Observation, Plan
 
-SERVE_POLL_S = 0.1
 END_S = 5.0
 
 
@@ -76,43 +75,6 @@ class Inline:
 
     def close(self) -> None:
         """Nothing to end."""
-
-
-class Ask(msgspec.Struct, tag=True, frozen=True):
-    episode: int
-    step: int
-    stamp_ns: int
-    deterministic: bool
-    obs: list[bytes]
-
-
-class Reset(msgspec.Struct, tag=True, frozen=True):
-    seed: int | None
-
-
-class Load(msgspec.Struct, tag=True, frozen=True):
-    version: int
-    weights: dict[str, tuple[list[int], bytes]]
-
-
-class Loaded(msgspec.Struct, tag=True, frozen=True):
-    version: int
-    error: str
-
-
-class Answer(msgspec.Struct, tag=True, frozen=True):
-    episode: int
-    start_step: int
-    stamp_ns: int
-    version: int
-    value: float
-    seed: int
-    valid: bytes
-    actions: bytes
-
-
-Question: TypeAlias = Ask | Reset | Load
-Reply: TypeAlias = Loaded | Answer
 
 
 class PolicyProcess:
@@ -229,57 +191,3 @@ class PolicyProcess:
                 self._connection.send_bytes(encoder.encode(question))
             except OSError:  # the child has ended: `_receive` tells
                 return
-
-
-def serve(
-    descriptor: int,
-    policy: Policy,
-    spec: EnvSpec,
-    stopping: Callable[[], bool] = lambda: False,
-) -> None:
-    """The child's loop: answers questions in order until the other side closes, or `stopping()`."""
-    connection = Connection(descriptor)
-    encoder, decoder = msgspec.msgpack.Encoder(), msgspec.msgpack.Decoder(Question)
-    try:
-        while not stopping():
-            if connection.poll(SERVE_POLL_S):
-                reply = _reply(policy, spec, decoder.decode(connection.recv_bytes()))
-                if reply is not None:
-                    connection.send_bytes(encoder.encode(reply))
-    except (EOFError, BrokenPipeError, ConnectionResetError):
-        return
-    finally:
-        connection.close()
-
-
-def _reply(policy: Policy, spec: EnvSpec, question: Question) -> Reply | None:
-    if isinstance(question, Reset):
-        policy.reset(question.seed)
-        return None
-    if isinstance(question, Load):
-        try:
-            policy.load(
-                {
-                    name: np.frombuffer(data, np.float32).reshape(shape)
-                    for name, (shape, data) in question.weights.items()
-                },
-                question.version,
-            )
-        except RobotRLError as error:
-            return Loaded(policy.version, str(error))
-        return Loaded(policy.version, "")
-    obs = {
-        array.name: np.frombuffer(part, array.dtype).reshape(array.shape)
-        for array, part in zip(spec.observation, question.obs, strict=True)
-    }
-    plan = policy.act(obs, question.step, question.stamp_ns, deterministic=question.deterministic)
-    return Answer(
-        question.episode,
-        plan.start_step,
-        plan.stamp_ns,
-        plan.version,
-        plan.value,
-        plan.seed,
-        plan.valid.tobytes(),
-        np.ascontiguousarray(plan.actions, np.float32).tobytes(),
-    )

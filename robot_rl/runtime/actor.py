@@ -11,7 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from robot_rl.errors import RobotFault
-from robot_rl.rollout.loop import Episode, Rollout
+from robot_rl.rollout.episode import Episode
+from robot_rl.rollout.loop import Rollout
 from robot_rl.runtime.actor_report import ActorReport
 from robot_rl.runtime.evaluation import ActorEvaluation
 from robot_rl.runtime.rearm import RearmPost
@@ -90,6 +91,7 @@ class Actor:
         episode = self.rollout.episode(state, policy_seed=draws, proceed=proceed)
         self._start = None
         self.total_steps = begin + episode.steps
+        self.starts.note(self.total_steps)
         if episode.discarded:
             actor, epoch = self.rollout.actor, self.rollout.epoch
             reason = "discarded by a person"

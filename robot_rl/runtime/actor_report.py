@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from robot_rl.metrics.records import ActorRecord
 from robot_rl.metrics.writer import MetricsWriter
-from robot_rl.rollout.loop import Episode
+from robot_rl.rollout.episode import Episode
 from robot_rl.types import EpisodeSummary
 from robot_rl.wire.actor_link import ActorLink
 

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from robot_rl.metrics.writer import MetricsWriter
-from robot_rl.rollout.loop import Episode, Rollout
+from robot_rl.rollout.episode import Episode
+from robot_rl.rollout.loop import Rollout
 from robot_rl.runtime.evaluator import evaluate, record_of
 
 

@@ -13,7 +13,8 @@ import numpy as np
 from robot_rl.errors import CheckpointError
 from robot_rl.metrics.records import EvalRecord
 from robot_rl.metrics.writer import MetricsWriter
-from robot_rl.rollout.loop import Episode, Rollout
+from robot_rl.rollout.episode import Episode
+from robot_rl.rollout.loop import Rollout
 from robot_rl.runtime.tensors import read_tensors
 from robot_rl.types import Array, Purpose
 

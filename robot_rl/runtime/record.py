@@ -14,8 +14,9 @@ from robot_rl.data.log_reader import LogReader
 from robot_rl.data.log_writer import LogWriter
 from robot_rl.errors import DataError, RobotFault
 from robot_rl.interfaces import Operator, Policy, RobotEnvironment
+from robot_rl.rollout.episode import Episode
 from robot_rl.rollout.judge import Judge, TaskJudge
-from robot_rl.rollout.loop import Episode, Rollout
+from robot_rl.rollout.loop import Rollout
 from robot_rl.rollout.operators import Nobody
 from robot_rl.rollout.placement import Inline
 from robot_rl.rollout.sinks import DatasetSink

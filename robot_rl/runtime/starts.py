@@ -57,10 +57,13 @@ class StartStates:
             self._synced = time.monotonic()
         return seeds
 
-    def close(self, steps: int = 0) -> None:
+    def note(self, steps: int) -> None:
+        """The training steps of this life so far."""
+        self._write(steps)
+
+    def close(self) -> None:
         """Syncs; may be called twice."""
         if self._file >= 0:
-            self._write(steps)
             os.fdatasync(self._file)
             os.close(self._file)
             self._file = -1

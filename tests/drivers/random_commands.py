@@ -71,7 +71,7 @@ class RecordingArms(FakeRobot):
 
     @property
     def gains(self) -> Mapping[str, float]:
-        """A soft controller: its leash is long, so that only the limiter keeps the walls."""
+        """A soft controller: its clip is wide, so that only the limiter keeps the walls."""
         if self.kinematics is not None:
             return {}
         return {"translational_stiffness": 100.0, "translational_clip": 0.2}

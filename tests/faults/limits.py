@@ -3,7 +3,7 @@
     python tests/faults/limits.py --commands 10000000
 
 Two batches of three drive one limiter alone: goals anywhere, also far outside, changing in
-mid-motion; the arm follows or lags; with and without a leash, with the FR3's limits and gentler
+mid-motion; the arm follows or lags; with and without a clip, with the FR3's limits and gentler
 ones. The third asks the whole layer around two arms, in Cartesian and in joint space by turns:
 near, far, huge, NaN, stale, silence, with and without feed-forward. Goes on where it stopped; every
 batch has a seed of its own.
@@ -42,7 +42,7 @@ def batch(seed: int) -> tuple[int, list[str]]:
         play(robot, random_asks(np.random.default_rng(10_000 + seed), ASKS), joint=joint)
         return 2 * count_of(inner), faults_of(robot, inner, joint=joint)
     limits = make_limits() if seed % 4 < 2 else make_limits(jerk=200.0, angular_jerk=300.0)
-    poses = emitted(limits, seed=10_000 + seed, goals=GOALS, leash=seed % 2 == 0)
+    poses = emitted(limits, seed=10_000 + seed, goals=GOALS, clip=seed % 2 == 0)
     found = [] if np.isfinite(poses).all() else ["a setpoint is not finite"]
     return len(poses), found + violations(poses, DT, limits)
 

@@ -9,7 +9,7 @@ import sys
 import time
 from typing import Any
 
-from robot_rl.rollout.placement import serve
+from robot_rl.rollout.policy_child import serve
 from robot_rl.specs import EnvSpec
 from robot_rl.testing.fake_policies import PlannerOf
 

@@ -13,8 +13,9 @@ from robot_rl.envs.action_joint import JointConfig
 from robot_rl.envs.gym_env import GymEnv
 from robot_rl.envs.robot_env import RobotEnv
 from robot_rl.errors import RobotFault
+from robot_rl.rollout.episode import Episode
 from robot_rl.rollout.judge import AskingJudge, LearnedJudge
-from robot_rl.rollout.loop import Episode, Rollout
+from robot_rl.rollout.loop import Rollout
 from robot_rl.rollout.placement import Inline
 from robot_rl.rollout.plans import PlanFollower
 from robot_rl.testing.check_env import check_env

@@ -41,11 +41,13 @@ def test_two_runs_of_a_seed_start_alike_and_a_resumed_one_goes_on(tmp_path: Path
     one, two = (StartStates(tmp_path / name, 5, "arm") for name in ("one", "two"))
     first = [one.next(0) for _ in range(3)]
     assert first == [two.next(0) for _ in range(3)] == [start_seeds(5, "arm", k) for k in range(3)]
-    one.close(120)
+    one.note(120)
+    one.close()
     again = StartStates(tmp_path / "one", 5, "arm")
     assert (again.k, again.steps_before) == (3, 120)
     assert again.next(0) == start_seeds(5, "arm", 3)
-    again.close(0)
+    again.close()
+    assert StartStates(tmp_path / "one", 5, "arm").steps_before == 120
     two.close()
 
 

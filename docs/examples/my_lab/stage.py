@@ -31,7 +31,7 @@ class Stage:
     capabilities = Capability.GRIPPER
     gripper_range = (np.array([0.0]), np.array([0.08]))  # closed and open, of each gripper
     base_poses = np.eye(1, 7, 3)
-    gains = {}
+    gains = {}  # noqa: RUF012
     limits = ()  # of a safety layer; this is a bare device
     kinematics = None  # for a robot that is commanded in joint space
 
