@@ -4,7 +4,9 @@ import numpy as np
 
 from robot_rl.drivers.limits import RobotTable, limits_within
 from robot_rl.drivers.safe_robot import SafeRobot
+from robot_rl.drivers.safety import check_command
 from robot_rl.errors import RobotFault
+from robot_rl.fault_latch import FaultLatch
 from robot_rl.geometry import GRIPPER_DOWN, pose_add, pose_difference
 from robot_rl.interfaces import Bundle, Capability
 from robot_rl.testing.fakes import FakeWorld
@@ -26,15 +28,12 @@ class Stage:
     """Implements `Robot`: its pose follows the setpoint with a lag of 30 ms."""
 
     n_arms = 1
-    capabilities = Capability.CARTESIAN_IMPEDANCE | Capability.GRIPPER  # what it is commanded in
-    base_poses = np.array([[0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0]])
-    gripper_range = (np.array([0.0]), np.array([0.08]))  # m, one an arm
-    limits, kinematics = (), None  # the safety layer's; and joints nobody commands
-    gains = {  # noqa: RUF012
-        "translational_stiffness": 1000.0, "translational_damping": 60.0,
-        "translational_clip": 0.01,
-        "rotational_stiffness": 50.0, "rotational_damping": 5.0, "rotational_clip": 0.05,
-    }  # fmt: skip
+    capabilities = Capability.GRIPPER
+    gripper_range = (np.array([0.0]), np.array([0.08]))  # closed and open, of each gripper
+    base_poses = np.eye(1, 7, 3)
+    gains = {}  # noqa: RUF012
+    limits = ()  # of a safety layer; this is a bare device
+    kinematics = None  # for a robot that is commanded in joint space
 
     def __init__(self, world):
         self.clock = world.clock
@@ -42,9 +41,11 @@ class Stage:
         self._pose = np.array([[0.5, 0.0, 0.25, *GRIPPER_DOWN]])
         self._setpoint, self._twist = self._pose.copy(), np.zeros((1, 6))
         self._width = np.array([0.08])
+        self._fault = FaultLatch()
         self._connected = False
 
     def connect(self):
+        self._fault.clear()
         self._connected = True
 
     def close(self):
@@ -59,14 +60,17 @@ class Stage:
             pose=self._pose.copy(), twist=self._twist.copy(), wrench=zeros,
             gripper_width=self._width.copy(),
             setpoint=self._setpoint.copy(), gripper_setpoint=self._width.copy(),
+            fault=self._fault.shown,
         )  # fmt: skip
 
     def command(self, command):
-        self._require_connection()
+        self._require_ready()
+        command = check_command(command, self.n_arms)
         self._setpoint = command.pose.copy()
         self._width = np.clip(command.gripper, *self.gripper_range)
 
     def move_to(self, pose, gripper=None):
+        # a device that drives there calls _require_ready each 20 ms on its way
         self.command(CartesianCommand(pose, self._width if gripper is None else gripper, 0))
         self._pose, self._twist = pose.copy(), np.zeros((1, 6))  # a simulation may jump
 
@@ -74,15 +78,24 @@ class Stage:
         self._require_connection()
         self._setpoint = self._pose.copy()
 
-    def trip(self, reason):
-        self.stop()  # SafeRobot latches it
+    def trip(self, reason):  # any thread
+        self._fault.trip(reason)
 
     def rearm(self):
-        self.stop()
+        self._fault.clear()
 
     def _tick(self):
+        if self._fault.obey():
+            self.stop()
         step = pose_difference(self._pose, self._setpoint, "base") * min(1.0, TICK_NS / 1e9 / LAG_S)
         self._pose, self._twist = pose_add(self._pose, step, "base"), step / (TICK_NS / 1e9)
+
+    def _require_ready(self):
+        self._require_connection()
+        if self._fault.obey():
+            self.stop()
+        if self._fault.reason:
+            raise RobotFault(f"{self._fault.reason}; a person re-arms")
 
     def _require_connection(self):
         if not self._connected:
@@ -97,5 +110,5 @@ def make(velocity: float = 0.3) -> Bundle:
         workspace_low=(0.3, -0.3, 0.01), workspace_high=(0.7, 0.3, 0.5), max_rotation=0.9,
         velocity=velocity, angular_velocity=1.5, max_force=20.0, force_trip=60.0,
     )  # fmt: skip
-    robot = SafeRobot(Stage(world), [limits], stream_resets=False, rearm_on_reset=True)
+    robot = SafeRobot(Stage(world), (limits,), stream_resets=False, rearm_on_reset=True)
     return Bundle(robot, world)
