@@ -118,8 +118,8 @@ def _filled(spec: EnvSpec, rows: int) -> Replay:
     """A full ring of `rows` and demonstrations of a twentieth of that."""
     demos = stream(spec, max(rows // 20, 2 * LENGTH))
     demos["source"] = Source.DEMO
-    replay = Replay(spec, rows, demo_rows=len(demos))
-    replay.add_demos(demos)
+    replay = Replay(spec, rows, datasets={"demo": len(demos)})
+    replay.add("demo", demos)
     step = 1_000
     for first in range(0, rows, step):
         block = stream(spec, step, first=first)

@@ -96,11 +96,11 @@ def make_mixture(settings: RunSettings, numbers: AgentNumbers, spec: EnvSpec) ->
         spec,
         settings.replay.capacity,
         streams=settings.actors,
-        demo_rows=sum(len(rows) for rows in demos),
+        datasets={"demo": sum(len(rows}) for rows in demos),
         memory_limit_gb=settings.replay.memory_limit_gb,
     )
     for rows in demos:
-        replay.add_demos(rows)
+        replay.add("demo", rows)
     return Mixture(
         replay,
         batch_size=numbers.batch_size,
