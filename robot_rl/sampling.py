@@ -108,5 +108,5 @@ class Block:
     """Weights go to the actors after it."""
     evaluate: bool = False
     """A frozen policy is left for the evaluator after it."""
-    version: int = 0
-    """Weights version that must act the steps granted now; 0: any."""
+    newest: bool = False
+    """The steps granted now must be acted by the newest weights published."""

@@ -313,7 +313,7 @@ class Batch:
     obs: dict[str, Array]
     """Per key (N, ...); with a history window (N, To, ...)."""
     action: Array
-    """(N, dim) float32; with a horizon (N, H, dim), the last one repeated behind an episode's end."""
+    """(N, dim) float32; with a horizon (N, H, dim), the last repeated behind an episode's end."""
     reward: Array
     """(N,) float32, discounted sum over the n steps (the horizon)."""
     next_obs: dict[str, Array]

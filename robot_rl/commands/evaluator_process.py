@@ -19,7 +19,7 @@ def run_evaluator(run_dir: Path, arguments: Sequence[str], stopping: Callable[[]
     cfg = folder.config()
     settings = settings_of(cfg)
     env = make_env(cfg)
-    if not folder.wait_for_log(stopping):
+    if not (folder.specified or folder.wait_for_log(stopping)):
         env.close()
         return 0
     check_same_spec(env.data_spec, folder.spec(), f"run {run_dir}")

@@ -14,7 +14,7 @@ import argparse
 
 from omegaconf import DictConfig, OmegaConf
 
-from robot_rl.commands.common import add_overrides, emit, numbers_of
+from robot_rl.commands.common import add_overrides, emit, numbers_of, schedule_of, settle_precision
 from robot_rl.commands.prepare import named_dataset
 from robot_rl.commands.resume import dated, is_resumed, open_run
 from robot_rl.commands.session import Session
@@ -30,20 +30,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     cfg, folder = open_run(options, named_by_agent)
+    acts, spec = schedule_of(cfg).acts, None
+    settle_precision(cfg)
     if numbers_of(cfg).demo_ratio > 0:
         if cfg.demos.path is None:
             raise ConfigError(
                 "the learner alone records no demonstrations; valid: demos.path=<dataset>, "
                 "or agent=sac (agent.replay.demo_ratio=0)"
             )
-        OmegaConf.update(cfg, "demos.path", str(named_dataset(cfg.demos.path)[0]))
+        path, found = named_dataset(cfg.demos.path)
+        OmegaConf.update(cfg, "demos.path", str(path))
+        spec = found if not acts else None  # else that of the first actor
     OmegaConf.update(cfg, "run", None)
     with folder.lock():
         if is_resumed(options):
             folder.write_config(cfg)
             folder.finished.unlink(missing_ok=True)
         else:
-            folder.create(cfg)
+            folder.create(cfg, spec)
         session = Session(
             folder,
             quiet=options.json,

@@ -14,7 +14,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from robot_rl.commands.common import numbers_of, settings_of
+from robot_rl.commands.common import numbers_of, schedule_of, settings_of, settle_precision
 from robot_rl.config import plain
 from robot_rl.data.log_reader import LogReader
 from robot_rl.errors import ConfigError, DataError
@@ -34,6 +34,8 @@ def prepare(cfg: DictConfig, folder: RunDir, *, quiet: bool = False) -> EnvSpec:
     A run that exists is checked against the present specification and keeps its folder.
     """
     numbers = numbers_of(cfg)
+    schedule_of(cfg)
+    settle_precision(cfg)
     env = make_env(cfg)
     try:
         spec: EnvSpec = env.data_spec

@@ -1,4 +1,4 @@
-"""Index sets over the rows of a ring: ascending counts that grow at one end and expire at the other.
+"""Index sets over the rows of a ring: ascending counts that grow at one end, expire at the other.
 
 What a later record decides (an episode's success, its return) is a member only from that record on:
 such a set holds beside each count the count of the record that decided it.

@@ -211,19 +211,18 @@ class Replay:
         )  # fmt: skip
 
     def observations(self, upper: int = END) -> dict[str, Array]:
-        """What is at hand before learning begins: the observations of the datasets' transitions,
-        or, where there are none, of the log's below `upper`."""
+        """What is at hand before learning begins, images left out: the observations of the
+        datasets' transitions, or, where there are none, of the log's below `upper`."""
         self._apply_pending(upper)
         parts: list[Part] = []
         for pool in ("demo", "prior"):
             if (ring := self._datasets.get(pool)) is not None:
-                (fifo,) = (*ring.singles.values(), *ring.decided.values())
-                parts.append((ring, fifo, *ring.window(fifo, END)))
+                parts.append((ring, ring.index(), *ring.window(ring.index(), END)))
         if not any(stop > start for _, _, start, stop in parts) and self._actors:
             parts = self._parts("online", upper, 1, 0)
         rows = [ring.row(counts.view[start:stop]) for ring, counts, start, stop in parts]
         place = np.concatenate([NOWHERE, *rows])
-        return {name: array[place] for name, array in self.store.obs.items()}
+        return {name: self.store.obs[name][place] for name in self.spec.vector_keys}
 
     def _parts(self, pool: PoolName, upper: int, history: int, since: int) -> list[Part]:
         """The slices a pool is made of: the dataset's, then the actors' in the order in which they
@@ -235,7 +234,7 @@ class Replay:
             raise ConfigError(f"unknown pool '{pool}': {suggest(pool, POOLS)}")
         parts: list[Part] = []
         if (ring := self._datasets.get(pool)) is not None:
-            (fifo,) = (*ring.singles.values(), *ring.decided.values())
+            fifo = ring.index()
             parts.append((ring, fifo, *ring.window(fifo, END, history)))
         if pool in IN_THE_LOG:
             name = _set_of(pool, whole=self.returns is not None)

@@ -19,7 +19,6 @@ from robot_rl.errors import DataError
 from robot_rl.types import Array, Source
 from robot_rl.wire.record import Kind
 
-
 KINDS = ("online", "human", "intervention")
 """Index sets of single steps: all of them, those that a person chose or demonstrated, those that a
 person chose while a policy ran."""
@@ -56,9 +55,10 @@ class Ring:
         self._run = 0
         """Count of the first record of the unbroken run that the newest one belongs to."""
 
-    def index(self, name: str) -> Fifo:
-        """The index set of that name."""
-        return self.singles[name] if name in self.singles else self.decided[name]
+    def index(self, name: str = "") -> Fifo:
+        """The index set of that name, or the only one."""
+        sets: dict[str, Fifo] = {**self.singles, **self.decided}
+        return sets[name or next(iter(sets))]
 
     def row(self, count: Array) -> Array:
         """Where counts lie in the store."""
@@ -117,7 +117,8 @@ class Ring:
         rows = self.row(counts)
         if self._returns:
             total = columns["return_to_go"]
-            for row, after in zip(rows[::-1].tolist(), columns["next"][rows[::-1]].tolist()):
+            for row in rows[::-1].tolist():
+                after = columns["next"][row]
                 later = self._discount * total[after] if after >= 0 else 0.0
                 total[row] = columns["reward"][row] + later
         keep = columns["keep"][rows]
@@ -235,9 +236,7 @@ class Ring:
         goes_on = (before >= 0) & (columns["mask"][before] > 0)
         columns["next"][before[goes_on]] = rows[goes_on]
 
-    def window(
-        self, counts: Fifo, upper: int, history: int = 1, since: int = 0
-    ) -> tuple[int, int]:
+    def window(self, counts: Fifo, upper: int, history: int = 1, since: int = 0) -> tuple[int, int]:
         """The slice of `counts.view` that a sample of log positions since … upper may use.
 
         With a history window of `history`, every observation in it lies in the ring too. Raises

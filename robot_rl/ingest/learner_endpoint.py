@@ -28,6 +28,8 @@ class LearnerEndpoint:
     updates: int = 0
     news: bool = False
     """Something that actors are told at once."""
+    credit_version: int = 0
+    """Weights that new credit is for."""
     _heard: float = 0.0
     _loop_age_ms: int = -1
     _kept_pause: KeptPause | None = None
@@ -43,8 +45,8 @@ class LearnerEndpoint:
                     self.router.send(message.peer, p.encode(self.stats()))
                 case p.Ask():
                     self.router.send(message.peer, p.encode(self.stats()))
-                case p.Grant(total):
-                    self.granted = total
+                case p.Grant(total, version):
+                    self.granted, self.credit_version = total, version
                 case p.SetControl():
                     self.steer(parsed)
                 case p.Part():

@@ -35,7 +35,7 @@ class LearnerLink:
         self._lock = threading.Lock()
         self._dealer = Dealer(address, insecure=insecure)
         self._weights: FlatWeights | None = None
-        self._granted = -1
+        self._granted, self._version = -1, 0
         self._sent_at = 0.0
         self._asked_at = 0.0
         self._updates = 0
@@ -56,11 +56,12 @@ class LearnerLink:
             self._weights = flat
             self._send_weights()
 
-    def grant(self, total_steps: int) -> None:
-        """Lets the log grow to `total_steps` STEP records in all, the present ones included."""
+    def grant(self, total_steps: int, version: int = 0) -> None:
+        """Lets the log grow to `total_steps` training steps in all, the present ones included; new
+        ones are to be acted by weights of `version` or newer."""
         with self._lock:
-            if total_steps != self._granted:
-                self._granted = total_steps
+            if (total_steps, version) != (self._granted, self._version):
+                self._granted, self._version = total_steps, version
                 self._send_grant()
 
     def control(self, kind: p.ControlKind) -> None:
@@ -134,4 +135,4 @@ class LearnerLink:
 
     def _send_grant(self) -> None:
         self._sent_at = time.monotonic()
-        self._dealer.send(p.encode(p.Grant(self._granted)))
+        self._dealer.send(p.encode(p.Grant(self._granted, self._version)))

@@ -76,6 +76,8 @@ class News(msgspec.Struct, frozen=True, tag="news"):
     control: Control
     learner_age_ms: int
     """Since the learner was last heard; -1 before."""
+    credit_version: Count = 0
+    """New credit counts once weights of this version are there."""
 
 
 class Hello(msgspec.Struct, frozen=True, tag="hello"):
@@ -154,9 +156,11 @@ class Part(msgspec.Struct, frozen=True, tag="part"):
 
 
 class Grant(msgspec.Struct, frozen=True, tag="grant"):
-    """The learner allows the log to grow to `total_steps` STEP records."""
+    """The learner allows the log to grow to `total_steps` training steps; new credit is for actors
+    that have weights of `version` or newer."""
 
     total_steps: Count
+    version: Count = 0
 
 
 class SetControl(msgspec.Struct, frozen=True, tag="steer"):

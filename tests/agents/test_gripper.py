@@ -68,7 +68,7 @@ def test_the_continuous_part_does_not_see_the_gripper() -> None:
 
 def test_it_learns_which_command_pays_and_the_policy_gives_it() -> None:
     """Open pays where the first number is positive, close where it is negative."""
-    agent = agent_of(lr=3e-3, normalize=True)
+    agent = agent_of(lr=3e-3, input_scaling="standard")
     policy = GripperPolicy(SPEC, hidden=(16, 16), epsilon=0.25, seed=0)
     rng = np.random.default_rng(0)
     for _ in range(150):

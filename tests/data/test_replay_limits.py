@@ -50,7 +50,7 @@ def test_bad_records_are_refused() -> None:
         bad[name][2] = np.inf
         with pytest.raises(PoisonedDataError, match=f"{name} of sequence 2"):
             replay.extend(chunk_header(bad, 0), bad)
-        with pytest.raises(PoisonedDataError, match="dataset for .demo."):
+        with pytest.raises(PoisonedDataError, match="dataset for 'demo'"):
             replay.add("demo", bad)
     other = replace(SPEC, observation=(ArraySpec("state", (4,)),))
     with pytest.raises(SpecError, match="another dtype"):

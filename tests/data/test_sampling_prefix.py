@@ -102,7 +102,9 @@ def test_a_sample_is_a_function_of_the_log_below_upper(
         for fed in (exact, ahead):
             try:
                 batches.append(
-                    Sampler(fed.replay, wants).sample(np.random.default_rng(upper), upper, upper // 3)
+                    Sampler(fed.replay, wants).sample(
+                        np.random.default_rng(upper), upper, upper // 3
+                    )
                 )
             except DataError:
                 batches.append(None)

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from robot_rl.data.mixture import Mixture
 
 from robot_rl.agents.sac.agent import SAC
 from robot_rl.data.log_reader import LogReader
 from robot_rl.data.log_writer import LogWriter
-from robot_rl.data.mixture import Mixture
 from robot_rl.data.replay import Replay
 from robot_rl.metrics.writer import MetricsWriter
 from robot_rl.runtime.checkpoint import load_checkpoint, newest_checkpoint
