@@ -148,6 +148,7 @@ def random_batch(spec: EnvSpec, sampling: Sampling, seed: int) -> Batch:
 
     valid = np.minimum.accumulate(rng.random(steps) < 0.9, axis=-1)
     valid[..., 0] = True
+    returns = rng.standard_normal(rows).astype(np.float32)
     return Batch(
         obs={part.name: array(part) for part in spec.observation},
         action=rng.uniform(-1.0, 1.0, (*steps, spec.action_dim)).astype(np.float32),
@@ -157,7 +158,7 @@ def random_batch(spec: EnvSpec, sampling: Sampling, seed: int) -> Batch:
         discount=np.full(rows, 0.97, np.float32),
         demo=(np.arange(rows) % 2).astype(np.float32),
         valid=valid if sampling.horizon > 1 else None,
-        return_to_go=np.ones(rows, np.float32) if sampling.return_to_go else None,
+        return_to_go=returns if sampling.return_to_go else None,
     )
 
 

@@ -138,6 +138,32 @@ def test_a_resumed_learner_ends_bit_equal(log: Path, tmp_path: Path, stop: int) 
         assert np.array_equal(mine[name], theirs[name]), name
 
 
+@pytest.mark.parametrize("kind", ["standard", "log"])
+@pytest.mark.parametrize("stop", [1, 30])
+def test_inputs_are_scaled_by_the_warm_up_and_so_after_a_resume(
+    log: Path, tmp_path: Path, kind: str, stop: int
+) -> None:
+    from robot_rl.commands.learner_process import resume
+
+    whole = learner(log, tmp_path / "whole", input_scaling=kind)
+    assert whole.run(lambda: False)
+    rows = np.concatenate([chunk.records for chunk in LogReader(log, SPEC).chunks()])
+    step = rows["kind"] == Kind.STEP
+    last = np.flatnonzero(np.cumsum(step) == 10)[0]
+    seen = rows["obs.state"][: last + 1][step[: last + 1]]
+    scale = whole.agent.state()["scale"]
+    np.testing.assert_allclose(scale[0], seen.mean(0), rtol=1e-5)
+    np.testing.assert_allclose(scale[1], seen.std(0), rtol=1e-5)
+    first = learner(log, tmp_path / "parts", input_scaling=kind)
+    stop_after(first, stop)
+    second = learner(log, tmp_path / "parts", input_scaling=kind)
+    resume(second)
+    assert second.run(lambda: False)
+    mine, theirs = second.agent.state(), whole.agent.state()
+    for name in mine:
+        assert np.array_equal(mine[name], theirs[name]), name
+
+
 def test_a_resume_reads_more_of_the_log_than_comes_at_a_time(
     log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
