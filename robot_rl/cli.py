@@ -24,7 +24,7 @@ VERBS = {
     "keys": "make, list and revoke the keys of hosts and people",
     "watch": "look at a run from anywhere; pause, go on, stop",
     "report": "write a run's HTML report, or compare runs",
-    "bench": "measure speeds beside the installed peers",
+    "bench": "tell whether this machine is fast enough for a run",
 }
 
 

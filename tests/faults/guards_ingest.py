@@ -33,8 +33,8 @@ def acknowledge_after_sync() -> None:
 
     function: Any = LogCommitter.__init__
 
-    def begin(self: LogCommitter, log: Any, dtype: Any, sync_ms: float) -> None:
-        function(self, log, dtype, 0.0)
+    def begin(self: LogCommitter, log: Any, dtype: Any, sync_ms: float, kept: Any = None) -> None:
+        function(self, log, dtype, 0.0, kept)
 
     def never(self: LogCommitter) -> list[LifeBook]:
         books, self._now = self._now, []

