@@ -26,14 +26,14 @@ EPISODE = 100
 def env_steps_per_s(env: Any, spec: EnvSpec, seconds: float) -> float:
     """Environment steps a second under random actions, resets included."""
     rng = np.random.default_rng(0)
-    env.reset(seed=0)
+    env.reset(0)
     start, steps = time.perf_counter(), 0
     while (spent := time.perf_counter() - start) < seconds:
         action = rng.uniform(-1, 1, spec.action_dim).astype(np.float32)
-        _, _, terminated, truncated, _ = env.step(action)
+        now = env.step(action)
         steps += 1
-        if terminated or truncated:
-            env.reset()
+        if now.terminated or now.truncated:
+            env.reset(0)
     return steps / spent
 
 

@@ -25,8 +25,9 @@ from rich.table import Table
 from robot_rl.bench import compute
 from robot_rl.bench.figure import Figure, percentiles
 from robot_rl.bench.wire import connected
-from robot_rl.commands.common import add_overrides, compose, emit, settings_of
+from robot_rl.commands.common import add_overrides, compose, settings_of
 from robot_rl.commands.learner_process import make_sampler
+from robot_rl.commands.output import emit
 from robot_rl.factory import make_agent, make_env, make_policy
 from robot_rl.interfaces import Agent
 from robot_rl.metrics.console import duration, number
@@ -53,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
     cfg = compose(options)
     settings, scale = settings_of(cfg), 0.02 if options.quick else 1.0
     env = make_env(cfg)
-    spec: EnvSpec = env.data_spec
+    spec: EnvSpec = env.spec
     try:
         figures = [_environment(env, spec, 5 * scale)]
     finally:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack, closing
 from itertools import islice
 from pathlib import Path
@@ -12,52 +12,45 @@ import numpy as np
 
 from robot_rl.agents.common.parameters import split_parts
 from robot_rl.commands.announce import announce
+from robot_rl.commands.child_config import LearnerConfig
 from robot_rl.commands.common import schedule_of, settings_of, what_is_learned
 from robot_rl.data.episodes import read_episodes
 from robot_rl.data.log_reader import LogReader
 from robot_rl.data.sampler import Sampler, replay_for
-from robot_rl.data.store import is_training
 from robot_rl.errors import CheckpointError, ConfigError, suggest
 from robot_rl.factory import agent_name, check_same_spec, make_agent
 from robot_rl.metrics.reader import read_metrics
 from robot_rl.metrics.writer import MetricsWriter
-from robot_rl.runtime.checkpoint import (
-    STATE,
-    config_changes,
-    load_checkpoint,
-    newest_checkpoint,
-)
+from robot_rl.runtime.changes import take_effect
+from robot_rl.runtime.checkpoint import STATE, load_checkpoint, newest_checkpoint
 from robot_rl.runtime.evaluator import load_policy
 from robot_rl.runtime.feed import Feeder
 from robot_rl.runtime.learner import Learner
 from robot_rl.runtime.rundir import RunDir
-from robot_rl.runtime.settings import RunSettings, WarmStart
+from robot_rl.runtime.settings import DemoSettings, RunSettings, WarmStart
 from robot_rl.sampling import PoolName, Sampling
 from robot_rl.specs import EnvSpec
 from robot_rl.types import Array, EpisodeSummary
 from robot_rl.wire.learner_link import LearnerLink
 
 
-def run_learner(run_dir: Path, arguments: Sequence[str], stopping: Callable[[], bool]) -> int:
-    """Learns to the end of the schedule (0) or until SIGTERM (0, without `finished`).
-
-    Arguments: wall origin of the metrics, ingest's address for it ("" where nobody acts), and
-    "episodes" where no actor of this run's folder leaves its episodes there: then they are told
-    from the log.
-    """
-    origin_s, address = float(arguments[0]), arguments[1]
+def run_learner(config: LearnerConfig, stopping: Callable[[], bool]) -> None:
+    """Learns to the end of the schedule, or until SIGTERM (without `finished`)."""
+    run_dir = config.path
     folder = RunDir(run_dir)
     cfg = folder.config()
     settings, schedule = settings_of(cfg), schedule_of(cfg)
     if schedule.acts and not folder.wait_for_log(stopping):
-        return 0
+        return
     spec = LogReader(folder.log).spec if schedule.acts else folder.spec()
     with ExitStack() as stack:
-        metrics = stack.enter_context(MetricsWriter(run_dir, "learner", origin_s=origin_s))
-        link = stack.enter_context(closing(LearnerLink(address))) if schedule.acts else None
+        metrics = stack.enter_context(MetricsWriter(run_dir, "learner", origin_s=config.origin_s))
+        link = stack.enter_context(closing(LearnerLink(config.address))) if schedule.acts else None
+        if note := plant_of(settings.demos, spec):
+            metrics.event(note)
         metrics.event("the learner prepares its updates (compiled: some 20 s the first time)")
         tell = None
-        if "episodes" in arguments[2:]:
+        if config.episodes_from_log:
             tell = telling(run_dir, metrics)
             announce(folder, metrics, acts=False)
         agent = make_agent(cfg, spec, seed=settings.seed)
@@ -82,7 +75,6 @@ def run_learner(run_dir: Path, arguments: Sequence[str], stopping: Callable[[], 
             warm_start(learner, settings.learner.warm_start)
         if learner.run(stopping):
             folder.finished.touch()
-    return 0
 
 
 def telling(run_dir: Path, metrics: MetricsWriter) -> Callable[[EpisodeSummary, int], None]:
@@ -121,14 +113,20 @@ def make_sampler(settings: RunSettings, sampling: Sampling, spec: EnvSpec, *, lo
     return Sampler(replay, sampling)
 
 
+def plant_of(demos: DemoSettings, spec: EnvSpec) -> str:
+    """How the plant of the dataset differs from the run's, "" where it does not."""
+    if demos.path is None:
+        return ""
+    return check_same_spec(spec, LogReader(demos.path).spec, f"dataset {demos.path}")
+
+
 def load_episodes(name: str | None, spec: EnvSpec, most: int | None = None) -> list[Array]:
     """Records of the first `most` training episodes of a dataset, which must have this spec."""
     if name is None:
         return []
     path = Path(name)
     check_same_spec(spec, LogReader(path).spec, f"dataset {path}")
-    kept = (e.records for e in read_episodes(path) if is_training(e.records[:1]).all())
-    return list(islice(kept, most))
+    return list(islice((e.records for e in read_episodes(path) if not e.evaluation), most))
 
 
 def resume(learner: Learner) -> bool:
@@ -138,6 +136,7 @@ def resume(learner: Learner) -> bool:
         print(f"learner: WARNING: {warning}", file=sys.stderr)
         learner.metrics.event(warning, warning=True)
     if found is None:
+        take_effect(learner.run_dir, learner.config, learner.config, 0)
         return False
     arrays, state = found
     if state.agent != learner.agent_name or state.spec_sha256 != learner.spec_sha256:
@@ -146,11 +145,8 @@ def resume(learner: Learner) -> bool:
             f"spec {state.spec_sha256[:12]}; this run is {learner.agent_name}, "
             f"spec {learner.spec_sha256[:12]}"
         )
-    if changes := config_changes(state.config, learner.config):
-        raise CheckpointError(
-            f"{learner.run_dir}/config.yaml was changed since the checkpoint: "
-            f"{'; '.join(changes)}. Valid: the values it had, or a new run"
-        )
+    for change in take_effect(learner.run_dir, state.config, learner.config, state.steps):
+        learner.metrics.event(f"changed: {change}", step=state.steps)
     learner.agent.load_state(arrays)
     learner.rng.bit_generator.state = state.sampler
     progress = learner.progress

@@ -14,10 +14,10 @@ import numpy as np
 
 from robot_rl.data.amend import Amendment, EpisodeColumns, apply
 from robot_rl.data.index import Decided, Fifo
-from robot_rl.data.store import Store, is_training
+from robot_rl.data.store import Store
 from robot_rl.errors import DataError
 from robot_rl.types import Array, Source
-from robot_rl.wire.record import Kind
+from robot_rl.wire.record import training_steps
 
 KINDS = ("online", "human", "intervention")
 """Index sets of single steps: all of them, those that a person chose or demonstrated, those that a
@@ -134,7 +134,7 @@ class Ring:
 
     def _linked(self, records: Array, before: int, epoch: int) -> Array:
         """(n,) bool: the record goes on where the one before it in the ring left off."""
-        linked = (records["kind"] == Kind.STEP) & is_training(records)
+        linked = training_steps(records)
         if len(records) > 1:
             episode, sequence = records["episode"], records["sequence"]
             linked[1:] &= episode[1:] == episode[:-1]

@@ -10,7 +10,7 @@ import numpy as np
 
 from robot_rl.errors import ConfigError
 from robot_rl.specs import EnvSpec
-from robot_rl.types import Array, Purpose
+from robot_rl.types import Array
 
 GB = 1e9
 MEMINFO = Path("/proc/meminfo")
@@ -83,16 +83,6 @@ def allocate(
         asked=np.zeros((rows, spec.action_dim), np.float32),
         columns={name: np.zeros(rows, dtype) for name, dtype in columns.items()},
     )
-
-
-def is_training(records: Array) -> Array:
-    """(n,) bool: all but the records of evaluation episodes, which nothing learns from or counts.
-
-    Records from before episodes had a purpose are all of training."""
-    if "purpose" not in (records.dtype.names or ()):
-        return np.ones(len(records), bool)
-    found: Array = records["purpose"] == Purpose.TRAINING
-    return found
 
 
 def available_bytes() -> int:

@@ -14,7 +14,7 @@ def gripper_dims(spec: EnvSpec) -> tuple[int, ...]:
 
     Raises SpecError where dimensions have no names, none is a gripper, or all are.
     """
-    named = dict(spec.extra).get("action_axes", "")
+    named = dict(spec.facts).get("action_axes", "")
     names = named.split(",") if named else []
     if len(names) != spec.action_dim:
         raise SpecError(

@@ -40,7 +40,7 @@ class GripperPolicy:
         self._grips = list(gripper_dims(spec))
         self._moves = [i for i in range(spec.action_dim) if i not in self._grips]
         moving = replace(spec.action, shape=(len(self._moves),))
-        inner = replace(spec, action=moving, command_dim=spec.command_dim)
+        inner = replace(spec, action=moving)
         self._motion = SquashedGaussianPolicy(inner, hidden=hidden, seed=seed)
         self._epsilon, self._layer_norm = epsilon, layer_norm
         self._rng = np.random.default_rng((seed, 1))

@@ -106,11 +106,13 @@ def compare_runs(run_dirs: Sequence[Path], out: Path | None = None) -> Path:
         raise DataError("no runs to compare; valid: one run folder or more")
     groups = group_runs([read_run(Path(path)) for path in run_dirs])
     folder = Path(out) if out else Path(os.path.commonpath([p.resolve().parent for p in run_dirs]))
+    page = folder / f"{NAME}.html"
+    if page.exists():
+        raise DataError(f"'{page}' is there already; valid: --out another folder, or remove it")
     folder.mkdir(parents=True, exist_ok=True)
     chart = pooled_chart({g.label: [run.metrics.evals for run in g.runs] for g in groups})
     if chart is not None:
         (folder / f"{NAME}.svg").write_text(chart.svg(*SVG_SIZE, standalone=True))
-    page = folder / f"{NAME}.html"
     runs = [_run_row(run) for group in groups for run in group.runs]
     verdict = "; ".join(f"{group.label}: {_final_text(group)}" for group in groups)
     rows = [_group_row(group) for group in groups]

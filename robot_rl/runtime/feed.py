@@ -10,11 +10,10 @@ import numpy as np
 
 from robot_rl.data.log_reader import LogReader
 from robot_rl.data.replay import Replay
-from robot_rl.data.store import is_training
 from robot_rl.data.tally import EpisodeTally
 from robot_rl.types import Array, EpisodeSummary
 from robot_rl.wire.chunk import ChunkHeader
-from robot_rl.wire.record import Kind
+from robot_rl.wire.record import training_steps
 
 READ_AHEAD = 4096
 """Records taken from the log at a time."""
@@ -47,7 +46,7 @@ class Feeder:
         for chunk in self._reader.poll(READ_AHEAD):
             found = True
             self._pending.append((chunk.header, chunk.records))
-            self.waiting += int(_steps(chunk.records).sum())
+            self.waiting += int(training_steps(chunk.records).sum())
         for amendment in self._reader.amendments[self._amended :]:
             self._replay.amend(amendment)
         self._amended = len(self._reader.amendments)
@@ -65,7 +64,7 @@ class Feeder:
     def _take(self, need: int) -> None:
         """The oldest pending chunk into replay, or its part up to and with the `need`-th step."""
         header, records = self._pending.popleft()
-        counts = np.cumsum(_steps(records))
+        counts = np.cumsum(training_steps(records))
         cut = int(np.searchsorted(counts, need)) + 1
         if cut < len(records):
             rest = replace(
@@ -84,9 +83,3 @@ class Feeder:
         self.steps += taken
         self.waiting -= taken
         self.position = header.position + len(records)
-
-
-def _steps(records: Array) -> Array:
-    """(n,) bool: the training steps among records."""
-    steps: Array = (records["kind"] == Kind.STEP) & is_training(records)
-    return steps

@@ -34,9 +34,8 @@ def small_spec(state: int = 40, action: int = 7, image: int = 0) -> EnvSpec:
     arrays = [ArraySpec("state", (state,))]
     if image:
         arrays.append(ArraySpec("camera", (image, image, 3), "uint8", 0, 255))
-    return EnvSpec(
-        "wire-test", tuple(arrays), ArraySpec("action", (action,), low=-1, high=1), 8, 10.0
-    )
+    actions = ArraySpec("action", (action,), low=-1, high=1)
+    return EnvSpec("wire-test", tuple(arrays), actions, (("pose", 7), ("width", 1)), 10.0)
 
 
 def random_observation(spec: EnvSpec, rng: np.random.Generator) -> dict[str, Array]:

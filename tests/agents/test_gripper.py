@@ -71,9 +71,9 @@ TWO_ARMS = EnvSpec(
     name="two arms",
     observation=(ArraySpec("state", (5,)),),
     action=ArraySpec("action", (4,), low=-1.0, high=1.0),
-    command_dim=16,
+    command_layout=(("command", 16),),
     rate_hz=10.0,
-    extra=(("action_axes", "arm0.x,arm0.gripper,arm1.x,arm1.gripper"),),
+    facts=(("action_axes", "arm0.x,arm0.gripper,arm1.x,arm1.gripper"),),
 )
 
 

@@ -72,6 +72,6 @@ def test_images_are_refused_with_the_way_out() -> None:
 def test_gripper_heads_where_the_grippers_are_not_known_are_refused(
     names: str, message: str
 ) -> None:
-    spec = replace(SPEC, extra=(("action_axes", names),) if names else ())
+    spec = replace(SPEC, facts=(("action_axes", names),) if names else ())
     with pytest.raises(SpecError, match=message):
         SAC(spec, seed=0, compile=False, discrete_gripper=True)

@@ -15,9 +15,7 @@ from robot_rl.data.replay import END, Replay
 from robot_rl.data.sampler import Sampler, replay_for
 from robot_rl.errors import DataError
 from robot_rl.sampling import PoolName, PoolShare, Sampling
-from robot_rl.specs import EnvSpec
-from robot_rl.types import Batch, Source
-from robot_rl.wire.record import record_dtype
+from robot_rl.types import Batch, Purpose, Source
 
 POOLS: tuple[PoolName, ...] = ("online", "demo", "success", "intervention")
 GAMMA = 0.9
@@ -209,21 +207,10 @@ def test_success_is_decided_by_the_end_and_by_second_thoughts() -> None:
     assert replay.size("success", 11) == 0
 
 
-def test_an_evaluation_episode_is_in_no_pool(monkeypatch: pytest.MonkeyPatch) -> None:
-    from robot_rl.data import replay as module
-
-    def with_purpose(spec: EnvSpec) -> np.dtype:
-        dtype = record_dtype(spec)
-        names = [(name, dtype[name].base, dtype[name].shape) for name in dtype.names or ()]
-        return np.dtype(names if "purpose" in dtype.fields else [*names, ("purpose", "u1")])
-
-    monkeypatch.setattr(module, "record_dtype", with_purpose)
-    plain = np.concatenate([episode(3), episode(4, number=1, sequence=4)])
-    rows = np.zeros(len(plain), with_purpose(SPEC))
-    for name in plain.dtype.names:
-        rows[name] = plain[name]
+def test_an_evaluation_episode_is_in_no_pool() -> None:
+    rows = np.concatenate([episode(3), episode(4, number=1, sequence=4)])
     rows["source"][1:] = Source.HUMAN
-    rows["purpose"][:4] = 1
+    rows["purpose"][:4] = Purpose.EVALUATION
     replay = Replay(SPEC, 100, pools=POOLS)
     replay.extend(chunk_header(rows, 0), rows)
     assert {pool: replay.size(pool, END) for pool in POOLS} == dict.fromkeys(POOLS, 4)

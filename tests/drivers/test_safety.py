@@ -9,9 +9,10 @@ import pytest
 
 from robot_rl import geometry
 from robot_rl.drivers import safety
-from robot_rl.drivers.limits import FR3, PANDA, Limits, limits_within
+from robot_rl.drivers.limits import FR3, PANDA, limits_within
 from robot_rl.drivers.setpoint import SetpointLimiter
 from robot_rl.errors import PoisonedDataError, SafetyError, SpecError
+from robot_rl.limits import Limits
 from robot_rl.testing.motion import violations
 from robot_rl.types import Array, CartesianCommand, LimitStage
 

@@ -74,7 +74,7 @@ def test_a_closing_gripper_carries_what_is_beside_it() -> None:
     env = RobotEnv(fake_bundle(), PickCube())
     env.reset(seed=0)
     for _ in range(40):
-        *_, terminated, _, info = env.step(env.expert_action())
-        if terminated:
+        now = env.step(env.expert_action())
+        if now.terminated:
             break
-    assert info["success"] == 1
+    assert now.success == 1

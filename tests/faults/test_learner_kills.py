@@ -9,7 +9,6 @@ import shutil
 import signal
 import statistics
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from fault_points import POINTS
 from fault_recorder import Broken, notes
 from fault_world import World, wait_for
 
+from robot_rl.commands.child_config import LearnerConfig, child_command
 from robot_rl.config import load_config
 from robot_rl.runtime.rundir import RunDir
 
@@ -49,8 +49,8 @@ class LearnerRun:
         """Starts the learner; gives the monotonic seconds of its start."""
         began = time.monotonic()
         world.options = {"steps": str(self.book), **options}
-        words = ["learner", str(self.folder.path), "0.0", world.addresses[1]]
-        command = [sys.executable, "-m", "robot_rl.commands.child", *words]
+        config = LearnerConfig(str(self.folder.path), 0.0, address=world.addresses[1])
+        command = child_command(config)
         self.process = world.start(command, "learner")
         return began
 

@@ -142,7 +142,9 @@ def test_a_finished_run_goes_on_with_more_steps(finished: tuple[Path, dict[str, 
 
 def test_ctrl_c_saves_and_leaves_nothing(tmp_path: Path) -> None:
     run_dir = tmp_path / "run"
-    words = robot_rl("train", *TINY, "steps=100000", f"run={run_dir}", "console=false")
+    words = robot_rl(
+        "train", *TINY, "steps=100000", "evaluation.every=100000", f"run={run_dir}", "console=false"
+    )
     process = subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
     try:
         learning = wait_for(
@@ -150,10 +152,17 @@ def test_ctrl_c_saves_and_leaves_nothing(tmp_path: Path) -> None:
         )
         assert learning
         process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 130
+        _, printed = process.communicate(timeout=60)
+        assert process.returncode == 130
     finally:
         process.kill()
     assert not family(run_dir)
+    assert f"robot-rl train resume={run_dir}" in printed
+    assert f"robot-rl eval {run_dir}" in printed
+    assert not list((run_dir / "policies").glob("*")), "before the first evaluation"
+    words = robot_rl("eval", "--json", "--episodes", "1", str(run_dir))
+    told = json.loads(subprocess.run(words, capture_output=True, text=True, check=True).stdout)
+    assert told["env_steps"] > 0, "of the checkpoint"
     assert list((run_dir / "checkpoints").glob("block-*"))
     block = max(record.updates for record in read_metrics(run_dir).learner) // 2
     done = train(tmp_path, f"resume={run_dir}", f"steps={block + 40}")

@@ -13,6 +13,7 @@ from robot_rl.errors import HandshakeError
 from robot_rl.ingest.permissions import PERMITS
 from robot_rl.testing.wire_harness import WireHarness, wait_for
 from robot_rl.wire import protocol as p
+from robot_rl.wire.amendment import Amendment, encode, with_token
 from robot_rl.wire.key_files import Role
 from robot_rl.wire.operator_link import OperatorLink
 from robot_rl.wire.sockets import Dealer
@@ -32,10 +33,12 @@ def exchange(peer: Dealer, message: list[bytes]) -> p.Message:
     return answers[0]
 
 
+DISCARD = Amendment("discard", "a", 1, 0)
 SENT = {
     "Hello": lambda wire: raw_messages(wire)[0],
     "Data": lambda wire: raw_messages(wire)[1],
     "Beat": lambda wire: [p.encode(p.Beat("a", 1, 0, 0, 0, 0, 0, False, False))],
+    "Amend": lambda wire: [p.encode(p.Amend()), b"", encode(with_token(DISCARD))],
     "Get": lambda wire: [p.encode(p.Get(0, -1))],
     "SetControl": lambda wire: [p.encode(p.SetControl(p.ControlKind.STOP))],
     "Ask": lambda wire: [p.encode(p.Ask())],
@@ -68,7 +71,7 @@ def test_each_role_sends_what_it_may_and_nothing_else(
         assert stats.refused == refused
         assert (stats.records, stats.granted, stats.weights_version, stats.actors) == (0, 5, 0, [])
         assert stats.control.number == 0
-        for name in sorted(valid - {"SetControl", "Get"}, key=list(SENT).index):
+        for name in sorted(valid - {"SetControl", "Get", "Amend"}, key=list(SENT).index):
             if name == "Data":
                 peer.send(*SENT[name](wire))
                 assert len(wire.wait_logged("a", 1, 1)) == 1

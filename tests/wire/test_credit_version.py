@@ -6,6 +6,7 @@ import numpy as np
 
 from robot_rl.wire import protocol as p
 from robot_rl.wire.mailbox import MailboxWriter
+from robot_rl.wire.outbox import Outbox
 from robot_rl.wire.session import IngestSession
 from robot_rl.wire.spool import Spool
 from robot_rl.wire.spool_segment import Life
@@ -20,7 +21,7 @@ def news(credits: int, version: int) -> p.News:
 def test_credit_waits_for_its_weights(tmp_path: Path) -> None:
     mailbox = MailboxWriter(tmp_path, "a")
     spool = Spool(tmp_path / "spool", 1 << 20)
-    session = IngestSession(f"ipc://{tmp_path}/nobody", "a", spool, mailbox)
+    session = IngestSession(f"ipc://{tmp_path}/nobody", "a", spool, Outbox(tmp_path, "a"), mailbox)
     try:
         session.life, session.welcomed = Life("a", 7, 8, b""), True
         session._news(news(10, 0), 0.0)

@@ -13,10 +13,13 @@ import os
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from itertools import count as count_from
 from typing import Any
 
 import gymnasium
 import numpy as np
+
+from robot_rl.interfaces import Expert, RobotEnvironment
 
 Stepper = Callable[[int], int]
 """Runs about n steps; gives the number run."""
@@ -25,7 +28,7 @@ PEER = "gym_hil/PandaPickCubeBase-v0"
 
 
 def run(
-    make_env: Callable[[Sequence[str]], Any], *, repeats: int = 5, steps: int = 300
+    make_env: Callable[[Sequence[str]], RobotEnvironment], *, repeats: int = 5, steps: int = 300
 ) -> dict[str, Any]:
     """Medians of steps/s, resets included.
 
@@ -42,7 +45,7 @@ def run(
     }
     peer = _peer()
     if peer is not None:
-        parts["gym_hil"] = (_random_steps(peer), max(1, steps // 5))
+        parts["gym_hil"] = (_peer_steps(peer), max(1, steps // 5))
     rates: dict[str, list[float]] = {name: [] for name in parts}
     for _ in range(repeats):
         for name, (step, count) in parts.items():
@@ -63,28 +66,44 @@ def _rate(step: Stepper, count: int) -> float:
     return done / (time.perf_counter() - start)
 
 
-def _random_steps(env: Any) -> Stepper:
+def _random_steps(env: RobotEnvironment) -> Stepper:
     rng = np.random.default_rng(0)
-    space = env.action_space
-    env.reset(seed=0)
+    seeds = count_from(1)
+    env.reset(0)
 
     def step(count: int) -> int:
         for _ in range(count):
-            _, _, terminated, truncated, _ = env.step(
-                rng.uniform(space.low, space.high).astype(space.dtype)
-            )
-            if terminated or truncated:
-                env.reset()
+            done = env.step(rng.uniform(-1.0, 1.0, env.spec.action_dim).astype(np.float32))
+            if done.terminated or done.truncated:
+                env.reset(next(seeds))
         return count
 
     return step
 
 
-def _expert_steps(env: Any) -> Stepper:
+def _expert_steps(env: RobotEnvironment) -> Stepper:
+    seeds = count_from(1)
+    assert isinstance(env, Expert)
+
     def step(count: int) -> int:
-        env.reset(seed=0)
+        env.reset(0)
         for _ in range(count):
-            _, _, terminated, truncated, _ = env.step(env.expert_action())
+            done = env.step(env.expert_action())
+            if done.terminated or done.truncated:
+                env.reset(next(seeds))
+        return count
+
+    return step
+
+
+def _peer_steps(env: Any) -> Stepper:
+    rng, space = np.random.default_rng(0), env.action_space
+    env.reset(seed=0)
+
+    def step(count: int) -> int:
+        for _ in range(count):
+            action = rng.uniform(space.low, space.high).astype(space.dtype)
+            _, _, terminated, truncated, _ = env.step(action)
             if terminated or truncated:
                 env.reset()
         return count

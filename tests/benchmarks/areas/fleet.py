@@ -51,7 +51,9 @@ def camera_spec() -> EnvSpec:
     """The state of `small_spec` and two cameras of 128 x 128 RGB: 98 kB a record."""
     state = small_spec()
     cameras = [ArraySpec(name, CAMERA, "uint8", 0, 255) for name in ("front", "wrist")]
-    return EnvSpec("wire-test", (*state.observation, *cameras), state.action, state.command_dim, HZ)
+    return EnvSpec(
+        "wire-test", (*state.observation, *cameras), state.action, state.command_layout, HZ
+    )
 
 
 def bench_keys(folder: Path) -> KeyFolder:

@@ -34,7 +34,7 @@ STATE = EnvSpec(
     name="bench/state",
     observation=(ArraySpec("state", (40,)),),
     action=ArraySpec("action", (7,), low=-1.0, high=1.0),
-    command_dim=8,
+    command_layout=(("command", 8),),
     rate_hz=10.0,
 )
 CAMERAS = replace(

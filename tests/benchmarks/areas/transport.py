@@ -34,6 +34,7 @@ from robot_rl.wire.chunk import ChunkHeader, ChunkKind, make_header
 from robot_rl.wire.key_files import Role
 from robot_rl.wire.keys import KeyFolder
 from robot_rl.wire.mailbox import LinkStatus, MailboxWriter
+from robot_rl.wire.outbox import Outbox
 from robot_rl.wire.record import record_dtype
 from robot_rl.wire.session import IngestSession
 from robot_rl.wire.spool import Spool
@@ -57,8 +58,9 @@ def wire_rate(load: Load, folder: Path, keys: KeyFolder | None = None) -> dict[s
         records = np.frombuffer(bytearray(chunks(load)[0]), dtype)
         spool = Spool(folder / "spool", 8 << 30)
         mailbox = MailboxWriter(wire.runtime, "bench")
+        outbox = Outbox(spool.directory, wire.runtime, "bench")
         own = keys.client(Role.ACTOR) if keys else None
-        session = IngestSession(wire.addresses[0], "bench", spool, mailbox, keys=own)
+        session = IngestSession(wire.addresses[0], "bench", spool, mailbox, outbox, keys=own)
         syncer = SpoolSync(spool, 0.05)
         life = Life("bench", 1, dtype.itemsize, load.spec.to_json())
         spool.begin(life)
