@@ -21,7 +21,8 @@ def news(credits: int, version: int) -> p.News:
 def test_credit_waits_for_its_weights(tmp_path: Path) -> None:
     mailbox = MailboxWriter(tmp_path, "a")
     spool = Spool(tmp_path / "spool", 1 << 20)
-    session = IngestSession(f"ipc://{tmp_path}/nobody", "a", spool, Outbox(tmp_path, "a"), mailbox)
+    outbox = Outbox(tmp_path / "spool", tmp_path, "a")
+    session = IngestSession(f"ipc://{tmp_path}/nobody", "a", spool, mailbox, outbox)
     try:
         session.life, session.welcomed = Life("a", 7, 8, b""), True
         session._news(news(10, 0), 0.0)
