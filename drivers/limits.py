@@ -1,15 +1,11 @@
-"""Per-robot limit tables and the limits a safety layer enforces; every one of them is required."""
+"""The vendors' limit tables, and the limits of a task within one."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-
-import numpy as np
+from dataclasses import dataclass
 
 from robot_rl.errors import SafetyError
-from robot_rl.geometry import GRIPPER_DOWN
-
-Vector = tuple[float, ...]
+from robot_rl.limits import Limits, Vector
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +25,8 @@ class RobotTable:
     """Safe in the whole joint range."""
     joint_velocity_peak: Vector
     """The highest the vendor permits anywhere in the range."""
+    joint_acceleration: Vector
+    joint_jerk: Vector
 
 
 FR3 = RobotTable(
@@ -43,6 +41,8 @@ FR3 = RobotTable(
     joint_high=(2.7437, 1.7837, 2.9007, -0.1518, 2.8065, 4.5169, 3.0159),
     joint_velocity=(2.0, 1.0, 1.5, 1.25, 3.0, 1.5, 3.0),
     joint_velocity_peak=(2.62, 2.62, 2.62, 2.62, 5.26, 4.18, 5.26),
+    joint_acceleration=(10.0,) * 7,
+    joint_jerk=(5000.0,) * 7,
 )
 """Franka control parameters, FR3."""
 
@@ -58,71 +58,14 @@ PANDA = RobotTable(
     joint_high=(2.8973, 1.7628, 2.8973, -0.0698, 2.8973, 3.7525, 2.8973),
     joint_velocity=(2.175, 2.175, 2.175, 2.175, 2.61, 2.61, 2.61),
     joint_velocity_peak=(2.175, 2.175, 2.175, 2.175, 2.61, 2.61, 2.61),
+    joint_acceleration=(15.0, 7.5, 10.0, 12.5, 15.0, 20.0, 20.0),
+    joint_jerk=(7500.0, 3750.0, 5000.0, 6250.0, 7500.0, 10000.0, 10000.0),
 )
 """Franka control parameters, Panda."""
 
 TABLES = {table.name: table for table in (FR3, PANDA)}
 MARGIN = 0.1
 """Share of each vendor limit that is left unused."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """What SafeRobot holds every setpoint to. Base frame, SI units."""
-
-    velocity: float
-    acceleration: float
-    jerk: float
-    angular_velocity: float
-    angular_acceleration: float
-    angular_jerk: float
-    joint_low: Vector
-    joint_high: Vector
-    joint_velocity: Vector
-    """Near these measured velocities the setpoint slows down."""
-    joint_velocity_trip: Vector
-    """Joints measured beyond this velocity, or beyond their range, latch a fault."""
-    joint_margin: float = 0.05
-    """rad before a joint's end at which the setpoint turns back."""
-    workspace_low: Vector
-    workspace_high: Vector
-    """Box of the end effector's origin (3,), m."""
-    orientation: Vector = tuple(GRIPPER_DOWN.tolist())
-    """Centre of the permitted orientations, quaternion (w, x, y, z)."""
-    max_rotation: float
-    """Largest angle from `orientation`, rad; below pi/2, so that braking stays inside."""
-    max_force: float
-    """Stiffness times clip of the controller must not exceed this, N."""
-    force_trip: float
-    """Measured contact force that latches a fault, N, after `force_filter`."""
-    force_filter: float = 0.05
-    """Time constant of the low-pass on the measured force, s."""
-    stale_after_ns: int = 150_000_000
-    """Age of the observation a command answers beyond which the command is not taken."""
-    hold_after_ns: int = 150_000_000
-    """Time without a command after which the setpoint brakes and holds: 1.5 periods of 10 Hz."""
-    stop_after_ns: int = 300_000_000
-    """Time without a command after which the springs relax and a fault latches."""
-
-    def __post_init__(self) -> None:
-        for item in fields(self):
-            value = np.asarray(getattr(self, item.name), np.float64)
-            if not np.isfinite(value).all():
-                raise SafetyError(f"limit {item.name} = {value}; valid: finite numbers")
-            if (
-                not item.name.startswith(("joint_low", "joint_high", "workspace", "orientation"))
-                and (value <= 0).any()
-            ):
-                raise SafetyError(f"limit {item.name} = {value}; valid: positive")
-        low, high = np.asarray(self.workspace_low), np.asarray(self.workspace_high)
-        if low.shape != (3,) or high.shape != (3,) or (low >= high).any():
-            raise SafetyError(f"workspace {low} … {high}; valid: 3 low values below 3 high values")
-        if len(self.orientation) != 4 or abs(np.linalg.norm(self.orientation) - 1.0) > 1e-6:
-            raise SafetyError(f"orientation {self.orientation}; valid: a unit quaternion")
-        if self.max_rotation >= np.pi / 2:
-            raise SafetyError(f"max_rotation {self.max_rotation:.3f} rad; valid: below pi/2")
-        if self.stop_after_ns <= self.hold_after_ns:
-            raise SafetyError("stop_after_ns must be longer than hold_after_ns")
 
 
 def limits_within(
@@ -140,9 +83,11 @@ def limits_within(
     angular_velocity: float,
     acceleration: float | None = None,
     angular_acceleration: float | None = None,
+    joint_speed: float = 0.5,
 ) -> Limits:
     """Limits of a task within a robot's table less MARGIN; accelerations default to the table's.
 
+    joint_speed: the share of the table's joint velocities that setpoints in joint space may have.
     Raises SafetyError naming the value that asks for more than the table less its margin.
     """
     share = 1.0 - MARGIN
@@ -155,6 +100,7 @@ def limits_within(
         ("angular_velocity", angular_velocity, table.angular_velocity),
         ("acceleration", acceleration, table.acceleration),
         ("angular_acceleration", angular_acceleration, table.angular_acceleration),
+        ("joint_speed", joint_speed, 1.0),
     ):
         if not 0.0 < value <= share * vendor + 1e-9:
             raise SafetyError(
@@ -172,6 +118,9 @@ def limits_within(
         joint_high=table.joint_high,
         joint_velocity=table.joint_velocity,
         joint_velocity_trip=table.joint_velocity_peak,
+        joint_speed=tuple(joint_speed * value for value in table.joint_velocity),
+        joint_acceleration=tuple(share * value for value in table.joint_acceleration),
+        joint_jerk=tuple(share * value for value in table.joint_jerk),
         workspace_low=tuple(workspace_low),
         workspace_high=tuple(workspace_high),
         max_rotation=max_rotation,

@@ -2,75 +2,78 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from robot_rl.drivers.limits import Limits
-from robot_rl.drivers.safety import (
-    Quaternion,
-    Vector3,
-    check_command,
-    check_force_bound,
-    clamp_orientation,
-    clamp_position,
-    joint_headroom,
-)
-from robot_rl.drivers.setpoint import SetpointLimiter
+from robot_rl.drivers.joint_space import JointSpace
+from robot_rl.drivers.robot_layer import RobotLayer
+from robot_rl.drivers.safety import check_force_bound
+from robot_rl.drivers.spaces import CartesianSpace, CommandSpace
 from robot_rl.drivers.watch import StateWatch
 from robot_rl.errors import PoisonedDataError, RobotFault, SafetyError
-from robot_rl.interfaces import Capability, Clock, Robot
-from robot_rl.types import Array, CartesianCommand, Command, LimitStage, RobotState
+from robot_rl.fault_latch import FaultLatch
+from robot_rl.interfaces import Capability, Robot
+from robot_rl.limits import Limits
+from robot_rl.types import Array, Command, LimitStage, RobotState
 
 PERIOD_NS = 20_000_000
 """50 Hz; the 1 kHz loop belongs to MuJoCo or the vendor."""
+SPACES = Capability.CARTESIAN_IMPEDANCE | Capability.JOINT
 
 
-class SafeRobot:
+class SafeRobot(RobotLayer):
     """Limits, watchdog and latched faults around a `Robot`; is one itself.
 
-    robot = SafeRobot(SimRobot(world), limits)
+    robot = SafeRobot(SimRobot(world), (limits,))
     robot.connect()
     robot.move_to(pose, width)
-    robot.command(CartesianCommand(...))             # the goal
+    robot.command(CartesianCommand(...))    # the goal
     robot.clock.sleep_until(...)            # ticks run: goal -> limiter -> setpoint -> inner robot
 
     Order of a command: fault, finite and shape, staleness, workspace and orientation. Order of a
-    tick: measured state, watchdog, leash to the measured pose (force), velocity, acceleration and
-    jerk, walls. `read().setpoint` is what was emitted; `limiting_stage` the first stage that keeps
-    it from the goal. This is not a functional-safety system.
+    tick: stops from other threads, measured state, watchdog, then the limiter in the space that the
+    inner robot is commanded in: clip to what is measured (force), velocity, acceleration and jerk,
+    walls. `read().setpoint` is what was emitted; `limiting_stage` the first stage that keeps it
+    from the goal. This is not a functional-safety system.
     """
 
     def __init__(
         self,
         inner: Robot,
-        limits: Limits,
+        limits: Sequence[Limits],
         *,
         stream_resets: bool = True,
         self_ticking: bool = True,
         rearm_on_reset: bool = False,
     ) -> None:
-        """SafetyError when the inner robot's stiffness x clip exceeds `limits.max_force`.
+        """limits: one each arm. SafetyError when their number is another, when the inner robot's
+        stiffness x clip exceeds `max_force`, or when it is commanded in two spaces.
 
         `stream_resets`: `move_to` runs through the limiter; else it is the inner robot's own.
-        `rearm_on_reset`: `move_to` clears a latched fault; for a simulated robot only, where no
-        person stands by and nothing can be hurt.
+        `rearm_on_reset`: `move_to` clears a fault that the safety layer found itself; for a
+        simulated robot only, where no person stands by. A stop (`trip`) is never cleared so.
         `self_ticking`: the clock calls `tick`; a driver process with a loop of its own does not.
         """
+        if len(limits) != inner.n_arms:
+            raise SafetyError(f"limits of {len(limits)} arms; valid: {inner.n_arms}, one each arm")
+        if SPACES in inner.capabilities:
+            raise SafetyError("a robot claims CARTESIAN_IMPEDANCE and JOINT; valid: one of them")
         if Capability.CARTESIAN_IMPEDANCE in inner.capabilities:
-            check_force_bound(inner.gains, limits)
-        self._inner = inner
-        self._limits = limits
+            for arm in limits:
+                check_force_bound(inner.gains, arm)
+        super().__init__(inner)
+        self._limits = tuple(limits)
+        self._stale_ns = min(arm.stale_after_ns for arm in limits)
+        self._hold_ns = min(arm.hold_after_ns for arm in limits)
+        self._stop_ns = min(arm.stop_after_ns for arm in limits)
         self._stream_resets = stream_resets
         self._rearm_on_reset = rearm_on_reset
         self._self_ticking = self_ticking
         self._boot_id = 0
         self._registered = False
-        self._arms = [
-            SetpointLimiter(limits, inner.gains, PERIOD_NS / 1e9) for _ in range(inner.n_arms)
-        ]
         self._connected = False
-        self._fault = ""
+        self._fault = FaultLatch()
         self._asked = LimitStage.NONE
         self._following = False
         self._suspended = True
@@ -79,34 +82,17 @@ class SafeRobot:
         self._gripper = np.zeros(inner.n_arms)
 
     @property
-    def limits(self) -> Limits:
+    def limits(self) -> tuple[Limits, ...]:
         return self._limits
-
-    @property
-    def n_arms(self) -> int:
-        return self._inner.n_arms
-
-    @property
-    def capabilities(self) -> Capability:
-        return self._inner.capabilities
-
-    @property
-    def clock(self) -> Clock:
-        return self._inner.clock
-
-    @property
-    def gripper_range(self) -> tuple[float, float]:
-        return self._inner.gripper_range
-
-    @property
-    def gains(self) -> Mapping[str, float]:
-        return self._inner.gains
 
     def connect(self) -> None:
         """Connects, and holds where the arm is. Re-arms. RobotFault outside the workspace."""
+        self._fault.clear()
         self._inner.connect()
         self._connected = True
-        self._fault = ""
+        joint = Capability.JOINT in self.capabilities
+        kind = JointSpace if joint else CartesianSpace
+        self._space: CommandSpace = kind(self._inner, self._limits, PERIOD_NS / 1e9)
         self._seed()
         if self._self_ticking and not self._registered:
             self.clock.every(PERIOD_NS, self.tick)
@@ -127,26 +113,23 @@ class SafeRobot:
             setpoint=state.setpoint,
             gripper_setpoint=state.gripper_setpoint,
             limiting_stage=self._stage(),
-            fault=self._fault or state.fault,
+            fault=self._fault.shown or state.fault,
+            joint_setpoint=state.joint_setpoint,
         )
 
     def command(self, command: Command) -> None:
         """Sets the goal. RobotFault while a fault is latched, PoisonedDataError on NaN."""
         self._require_ready()
         try:
-            command = check_command(command, self.n_arms)
+            command = self._space.check(command)
         except PoisonedDataError:
             self._asked = LimitStage.FINITE
             raise
         now = self.clock.now_ns()
-        if not 0 <= now - command.stamp_ns <= self._limits.stale_after_ns:
+        if not 0 <= now - command.stamp_ns <= self._stale_ns:
             self._asked = LimitStage.STALE
             return
-        self._asked = LimitStage.NONE
-        for arm, pose in zip(self._arms, command.pose.tolist(), strict=True):
-            position, quat, stage = self._clamped(pose)
-            arm.follow(position, quat)
-            self._asked = max(self._asked, stage)
+        self._asked = self._space.follow(command)
         self._gripper = np.clip(command.gripper, *self.gripper_range)
         self._command_ns = now
         self._following = True
@@ -154,45 +137,48 @@ class SafeRobot:
     def move_to(self, pose: Array, gripper: Array | None = None) -> None:
         """Rests at `pose`; SafetyError outside the workspace, RobotFault when it is not reached."""
         if self._rearm_on_reset and self._connected:
-            self._fault = ""
+            self._obey()
+            self._fault.forgive()
         self._require_ready()
-        check_command(
-            CartesianCommand(pose, self._gripper if gripper is None else gripper, 0), self.n_arms
-        )
-        goals = [self._clamped(row) for row in pose.tolist()]
-        if any(stage is not LimitStage.NONE for _, _, stage in goals):
-            raise SafetyError(
-                f"move_to {np.round(pose, 4).tolist()} is outside the workspace; valid: "
-                f"{self._limits.workspace_low} … {self._limits.workspace_high}, at most "
-                f"{self._limits.max_rotation} rad from {self._limits.orientation}"
-            )
+        goal = self._space.goal(pose, self._gripper if gripper is None else gripper)
         self._suspended = True
         try:
             if not self._stream_resets:
                 self._inner.move_to(pose, gripper)
         finally:
             self._seed()
+            self._obey()
         if self._stream_resets:
-            self._stream(pose, gripper)
+            self._stream(goal, np.round(pose, 4).tolist())
             self._seed()
+        self._require_ready()
 
     def stop(self) -> None:
         """Brakes the setpoint to rest and drops every goal."""
         self._require_connection()
         self._following = False
-        for arm in self._arms:
-            arm.hold()
+        self._space.hold()
 
     def trip(self, reason: str) -> None:
-        """Latches a fault for a reason from outside, an emergency stop for example."""
-        self._require_connection()
-        self._latch(reason)
+        """Latches a fault for a reason from outside, an emergency stop for example. Any thread:
+        the next tick, `command` and `move_to` obey it; so does the inner robot by itself, which may
+        be in a move of its own."""
+        self._fault.trip(reason)
+        self._inner.trip(reason)
 
     def rearm(self) -> None:
         """Clears a latched fault, by a person's decision only; holds where the arm is."""
         self._require_connection()
-        self._seed()
-        self._fault = ""
+        if not self._fault.shown and not self._inner.read().fault:
+            return
+        self._fault.clear()
+        self._inner.rearm()
+        self._inner.stop()
+        try:
+            self._seed()
+        except RobotFault as error:
+            self._latch(str(error))
+            raise
 
     def close(self) -> None:
         if self._connected:
@@ -202,7 +188,7 @@ class SafeRobot:
 
     def tick(self) -> None:
         """One 50 Hz step of the safety layer; called by the clock or by a driver process."""
-        if self._suspended or self._fault:
+        if self._suspended or self._obey():
             return
         state = self._inner.read()
         if state.boot_id != self._boot_id:
@@ -212,43 +198,32 @@ class SafeRobot:
             return
         if self._following:
             age = self.clock.now_ns() - self._command_ns
-            if age >= self._limits.stop_after_ns:
+            if age >= self._stop_ns:
                 self._latch(f"watchdog: no command for {age / 1e6:.0f} ms")
                 return
-            if age >= self._limits.hold_after_ns:
+            if age >= self._hold_ns:
                 self._asked = LimitStage.WATCHDOG
-                for arm in self._arms:
-                    arm.hold()
-        poses = [
-            arm.step(pose, twist, joint_headroom(q, dq, self._limits))
-            for arm, pose, twist, q, dq in zip(
-                self._arms,
-                state.pose.tolist(),
-                state.twist.tolist(),
-                state.q.tolist(),
-                state.dq.tolist(),
-                strict=True,
-            )
-        ]
-        self._inner.command(CartesianCommand(np.array(poses), self._gripper, state.stamp_ns))
-
-    def _clamped(self, pose: Sequence[float]) -> tuple[Vector3, Quaternion, LimitStage]:
-        """A goal (7,) held inside the workspace, and whether that changed it."""
-        x, y, z, qw, qx, qy, qz = pose
-        position = clamp_position((x, y, z), self._limits)
-        quat = clamp_orientation((qw, qx, qy, qz), self._limits)
-        same = position == (x, y, z) and quat == (qw, qx, qy, qz)
-        return position, quat, LimitStage.NONE if same else LimitStage.WORKSPACE
+                self._space.hold()
+        try:
+            self._inner.command(self._space.step(state, self._gripper))
+        except RobotFault as error:  # it was tripped, or failed, since it was read
+            self._latch(str(error))
 
     def _stage(self) -> LimitStage:
-        if self._fault:
+        if self._fault.shown:
             return LimitStage.FAULT
         if self._asked is not LimitStage.NONE or not self._following:
             return self._asked
-        return min((s for arm in self._arms if (s := arm.stage)), default=LimitStage.NONE)
+        return self._space.stage
+
+    def _obey(self) -> bool:
+        """Holds for a stop that any thread asked for; whether a fault is latched."""
+        if self._fault.obey():
+            self._latch(self._fault.reason)
+        return bool(self._fault.reason)
 
     def _latch(self, reason: str) -> None:
-        self._fault = reason
+        self._fault.latch(reason)
         self._following = False
         self._inner.stop()
 
@@ -256,34 +231,26 @@ class SafeRobot:
         """Holds the inner robot's setpoint, at rest; RobotFault when it is outside the limits."""
         state = self._inner.read()
         self._boot_id = state.boot_id
-        for arm, pose in zip(self._arms, state.setpoint.tolist(), strict=True):
-            arm.seed(pose)
+        self._space.seed(state)
         self._gripper = np.clip(state.gripper_setpoint, *self.gripper_range)
         self._asked = LimitStage.NONE
         self._following = False
         self._suspended = False
         self._watch.reset()
 
-    def _stream(self, pose: Array, gripper: Array | None) -> None:
-        """Drives to `pose` through the limiter and waits until the arm rests there."""
-        for arm, goal in zip(self._arms, pose.tolist(), strict=True):
-            position, quat, _ = self._clamped(goal)
-            arm.follow(position, quat)
-        if gripper is not None:
-            self._gripper = np.clip(gripper, *self.gripper_range)
+    def _stream(self, goal: Command, shown: object) -> None:
+        """Drives to a goal through the limiter and waits until the arm rests there."""
+        self._space.follow(goal)
+        self._gripper = np.clip(goal.gripper, *self.gripper_range)
         deadline = self.clock.now_ns() + 20_000_000_000
-        while self.clock.now_ns() < deadline and not self._fault:
+        while self.clock.now_ns() < deadline:
             self.clock.sleep_until(self.clock.now_ns() + PERIOD_NS)
-            state = self._inner.read()
-            if all(
-                arm.resting_at(measured, twist)
-                for arm, measured, twist in zip(
-                    self._arms, state.pose.tolist(), state.twist.tolist(), strict=True
-                )
-            ):
+            if self._obey():
+                break
+            if self._space.resting(self._inner.read()):
                 return
-        self._latch(self._fault or f"move_to {np.round(pose, 4).tolist()} was not reached")
-        raise RobotFault(self._fault)
+        self._latch(f"move_to {shown} was not reached")
+        raise RobotFault(self._fault.reason)
 
     def _require_connection(self) -> None:
         if not self._connected:
@@ -291,5 +258,5 @@ class SafeRobot:
 
     def _require_ready(self) -> None:
         self._require_connection()
-        if self._fault:
-            raise RobotFault(f"{self._fault}; a person re-arms")
+        if self._obey():
+            raise RobotFault(f"{self._fault.reason}; a person re-arms")

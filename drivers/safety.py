@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from math import atan2, cos, hypot, isfinite, sin, sqrt
 
-from robot_rl.drivers.limits import Limits
 from robot_rl.errors import PoisonedDataError, SafetyError, SpecError
+from robot_rl.limits import Limits
 from robot_rl.types import Array, CartesianCommand, Command, LimitStage
 
 Vector3 = tuple[float, float, float]
@@ -31,16 +31,30 @@ def check_poses(pose: Array, arms: int, where: str) -> None:
             raise SpecError(f"{where}: quaternion {row[3:]}; valid: unit length (w, x, y, z)")
 
 
-def check_command(command: Command, arms: int) -> CartesianCommand:
-    """Stage 1 for a whole command: shapes, unit quaternions, no NaN or infinity."""
-    if not isinstance(command, CartesianCommand):
+def check_command(command: Command, arms: int, joints: int = 0) -> Command:
+    """Stage 1 for a whole command: shapes, unit quaternions, no NaN or infinity.
+
+    joints: of each arm, where joint commands are valid.
+    """
+    if isinstance(command, CartesianCommand):
+        check_poses(command.pose, arms, "command")
+        width = 6
+    elif joints:
+        _check_numbers(command.q, (arms, joints), "q")
+        width = joints
+    else:
         raise SpecError("a joint command; valid here: CartesianCommand")
-    check_poses(command.pose, arms, "command")
-    if command.gripper.shape != (arms,):
-        raise SpecError(f"command: gripper of shape {command.gripper.shape}; valid: ({arms},)")
-    if not isfinite(sum(command.gripper.tolist())):
-        raise PoisonedDataError(f"command: gripper {command.gripper.tolist()}; valid: finite")
+    _check_numbers(command.gripper, (arms,), "gripper")
+    if command.velocity is not None:
+        _check_numbers(command.velocity, (arms, width), "velocity")
     return command
+
+
+def _check_numbers(array: Array, shape: tuple[int, ...], name: str) -> None:
+    if array.shape != shape:
+        raise SpecError(f"command: {name} of shape {array.shape}; valid: {shape}")
+    if not isfinite(sum(array.ravel().tolist())):
+        raise PoisonedDataError(f"command: {name} {array.tolist()}; valid: finite")
 
 
 def check_force_bound(gains: Mapping[str, float], limits: Limits) -> None:
@@ -126,12 +140,18 @@ def effective_acceleration(acceleration: float, jerk: float, dt: float) -> float
 
 
 def limit_velocity(
-    error: Vector3, velocity: Vector3, speed: float, acceleration: float, dt: float
+    error: Vector3,
+    velocity: Vector3,
+    speed: float,
+    acceleration: float,
+    dt: float,
+    feed: Vector3 = ZERO,
 ) -> tuple[Vector3, LimitStage]:
     """The next velocity towards a goal at `error`, and the stage that shaped it.
 
     At most `speed`, never faster than can brake to rest at the goal, and changed by at most
-    `acceleration` x dt. Given a velocity inside these limits, so is the result.
+    `acceleration` x dt. Given a velocity inside these limits, so is the result. feed: the goal's
+    own velocity, which comes on top of the approach.
     """
     distance = _norm(error)
     stage = LimitStage.NONE
@@ -144,6 +164,11 @@ def limit_velocity(
         if fastest > speed:
             fastest, stage = speed, LimitStage.VELOCITY
         wanted = scale(error, fastest / distance)
+    if feed != ZERO:
+        wanted = (wanted[0] + feed[0], wanted[1] + feed[1], wanted[2] + feed[2])
+        kept = clamp_towards(wanted, speed)
+        if kept is not wanted:
+            wanted, stage = kept, LimitStage.VELOCITY
     change = (wanted[0] - velocity[0], wanted[1] - velocity[1], wanted[2] - velocity[2])
     size = _norm(change)
     most = acceleration * dt

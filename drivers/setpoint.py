@@ -1,11 +1,10 @@
-"""One arm's setpoint on its way to the goal: leash, velocity, acceleration, jerk, walls."""
+"""One arm's setpoint on its way to the goal: clip, velocity, acceleration, jerk, walls."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import cos, hypot, pi
 
-from robot_rl.drivers.limits import Limits
 from robot_rl.drivers.safety import (
     ZERO,
     Quaternion,
@@ -23,6 +22,7 @@ from robot_rl.drivers.safety import (
     stops_in_orientation,
 )
 from robot_rl.errors import RobotFault
+from robot_rl.limits import Limits
 from robot_rl.types import LimitStage
 
 REST_POSITION, REST_ANGLE = 2e-3, 2e-2
@@ -36,7 +36,7 @@ REST_SPEED = 5e-3
 class SetpointLimiter:
     """Moves a setpoint towards a goal, one tick a call, inside every limit.
 
-    The leash: the setpoint stays within the controller's clip of where the measured pose will be
+    The clip: the setpoint stays within the controller's clip of where the measured pose will be
     at the next tick, so a blocked arm's setpoint stops at measured + clip. It bounds the goal, in
     front of the limiter, so that the emitted setpoint keeps its acceleration limit even then.
     Walls: a velocity is taken only if braking straight ahead from it ends inside the workspace;
@@ -57,6 +57,7 @@ class SetpointLimiter:
         self._velocity: Vector3 = ZERO
         self._spin: Vector3 = ZERO
         self._goal: tuple[Vector3, Quaternion] | None = None
+        self._feed = self._feed_spin = ZERO
         self._clear: Sequence[float] = (*ZERO, *self._quat)
         self.stage = LimitStage.NONE
 
@@ -78,9 +79,16 @@ class SetpointLimiter:
         self._clear = pose
         self.stage = LimitStage.NONE
 
-    def follow(self, position: Vector3, quat: Quaternion) -> None:
-        """A goal inside the workspace."""
+    def follow(
+        self, position: Vector3, quat: Quaternion, twist: Sequence[float] | None = None
+    ) -> None:
+        """A goal inside the workspace, which moves on with `twist` (6,) until `hold`."""
         self._goal = (position, quat)
+        self._feed = self._feed_spin = ZERO
+        if twist is not None:
+            vx, vy, vz, wx, wy, wz = twist
+            self._feed = clamp_towards((vx, vy, vz), self._limits.velocity)
+            self._feed_spin = clamp_towards((wx, wy, wz), self._limits.angular_velocity)
         self.stage = LimitStage.NONE
 
     def hold(self) -> None:
@@ -107,7 +115,9 @@ class SetpointLimiter:
         headroom: share of the speed limits the joints permit; negative turns back to where the
         joints were last clear of their ends.
         """
-        goal = self._goal
+        goal, feed, feed_spin = self._goal, self._feed, self._feed_spin
+        if goal is not None and (feed != ZERO or feed_spin != ZERO):
+            goal = self._goal = self._moved(goal)
         if headroom >= 0.0:
             self._clear = measured
         elif goal is not None:
@@ -116,13 +126,14 @@ class SetpointLimiter:
                 clamp_position((x, y, z), self._limits),
                 clamp_orientation((qw, qx, qy, qz), self._limits),
             )
+            feed = feed_spin = ZERO
         if goal is None:
             velocity = brake(self._velocity, self._acceleration, self._dt)
             spin = brake(self._spin, self._angular, self._dt)
         else:
             share = headroom if headroom >= 0.0 else 1.0
-            velocity = self._next_velocity(goal[0], measured, twist, share)
-            spin = self._next_spin(goal[1], measured, twist, share)
+            velocity = self._next_velocity(goal[0], feed, measured, twist, share)
+            spin = self._next_spin(goal[1], feed_spin, measured, twist, share)
             if headroom < 0.0:
                 self.stage = LimitStage.JOINT
         dt = self._dt
@@ -133,18 +144,35 @@ class SetpointLimiter:
         self._velocity, self._spin = velocity, spin
         return [*self._position, *self._quat]
 
+    def _moved(self, goal: tuple[Vector3, Quaternion]) -> tuple[Vector3, Quaternion]:
+        """The goal a tick later, moved by its own velocity and held inside the workspace."""
+        (x, y, z), (vx, vy, vz), dt = goal[0], self._feed, self._dt
+        position = clamp_position((x + dt * vx, y + dt * vy, z + dt * vz), self._limits)
+        quat = rotate(goal[1], scale(self._feed_spin, dt))
+        return position, clamp_orientation(quat, self._limits)
+
     def _next_velocity(
-        self, goal: Vector3, measured: Sequence[float], twist: Sequence[float], share: float
+        self,
+        goal: Vector3,
+        feed: Vector3,
+        measured: Sequence[float],
+        twist: Sequence[float],
+        share: float,
     ) -> Vector3:
         limits, dt, reach = self._limits, self._dt, self._clip
         at = self._position
-        leashed = []
+        clipped = []
         for i in range(3):
             ahead = measured[i] + dt * twist[i]
-            leashed.append(min(max(goal[i], ahead - reach), ahead + reach) - at[i])
-        error = (leashed[0], leashed[1], leashed[2])
+            clipped.append(min(max(goal[i], ahead - reach), ahead + reach) - at[i])
+        error = (clipped[0], clipped[1], clipped[2])
         velocity, stage = limit_velocity(
-            error, self._velocity, share * limits.velocity, self._acceleration, dt
+            _ahead(error, feed, dt),
+            self._velocity,
+            share * limits.velocity,
+            self._acceleration,
+            dt,
+            feed,
         )
         if not stops_in_box(at, velocity, self._acceleration, dt, limits):
             velocity, stage = brake(self._velocity, self._acceleration, dt), LimitStage.WORKSPACE
@@ -154,12 +182,18 @@ class SetpointLimiter:
         return velocity
 
     def _next_spin(
-        self, goal: Quaternion, measured: Sequence[float], twist: Sequence[float], share: float
+        self,
+        goal: Quaternion,
+        feed: Vector3,
+        measured: Sequence[float],
+        twist: Sequence[float],
+        share: float,
     ) -> Vector3:
         limits, dt = self._limits, self._dt
         qw, qx, qy, qz = measured[3:]
         if (
             self._spin == ZERO
+            and feed == ZERO
             and _cosine(goal, self._quat) > SAME
             and _cosine(goal, (qw, qx, qy, qz)) > self._aligned
         ):
@@ -170,7 +204,12 @@ class SetpointLimiter:
         bound = kept is not lag
         error = rotation_between(self._quat, rotate(ahead, kept) if bound else goal)
         spin, stage = limit_velocity(
-            error, self._spin, share * limits.angular_velocity, self._angular, dt
+            _ahead(error, feed, dt),
+            self._spin,
+            share * limits.angular_velocity,
+            self._angular,
+            dt,
+            feed,
         )
         if not stops_in_orientation(self._quat, spin, self._angular, dt, limits):
             spin, stage = brake(self._spin, self._angular, dt), LimitStage.WORKSPACE
@@ -190,6 +229,13 @@ class SetpointLimiter:
             found = stage
         if first or found is not LimitStage.NONE:
             self.stage = found if first or self.stage is LimitStage.NONE else self.stage
+
+
+def _ahead(error: Vector3, feed: Vector3, dt: float) -> Vector3:
+    """What remains of the way to a moving goal besides what its own velocity covers."""
+    if feed == ZERO:
+        return error
+    return (error[0] - dt * feed[0], error[1] - dt * feed[1], error[2] - dt * feed[2])
 
 
 def _cosine(a: Quaternion, b: Quaternion) -> float:

@@ -1,4 +1,4 @@
-"""What a robot feels of itself, as one vector of about unit range.
+"""What a robot measures of itself, as one vector of about unit range.
 
 The learner has no normaliser: each part is divided by a fixed, documented scale. Poses are given
 relative to the episode's start, and rotations as rotation vectors, never as Euler angles (which
@@ -33,7 +33,7 @@ class Proprioception:
     """Builds the vector (n_arms * width,) float32 from robot states."""
 
     def __init__(
-        self, parts: Sequence[str], n_arms: int, gripper_range: tuple[float, float]
+        self, parts: Sequence[str], n_arms: int, gripper_range: tuple[Array, Array]
     ) -> None:
         """Raises ConfigError on an unknown part, or none at all."""
         if not parts:
@@ -43,7 +43,7 @@ class Proprioception:
                 raise ConfigError(f"env.proprioception: no part '{part}'; {suggest(part, SCALES)}")
         self.parts = tuple(part for part in SCALES if part in parts)
         self._n_arms = n_arms
-        self._middle = sum(gripper_range) / 2
+        self._middle = (gripper_range[0] + gripper_range[1]) / 2
         self._half = (gripper_range[1] - gripper_range[0]) / 2
         self._scale = np.array([value for part in self.parts for value in SCALES[part]])
         self._start = np.zeros((n_arms, 7))
@@ -82,7 +82,7 @@ class Proprioception:
                 values += [to_ee @ (setpoint[:3] - pose[:3]), turns[1]]
             elif part == "gripper":
                 widths = np.array([state.gripper_width[arm], state.gripper_setpoint[arm]])
-                values.append((widths - self._middle) / self._half)
+                values.append((widths - self._middle[arm]) / self._half[arm])
             else:
                 pair = state.twist[arm] if part == "velocity" else state.wrench[arm]
                 values.append((to_ee @ pair.reshape(2, 3).T).T.ravel())

@@ -14,7 +14,8 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from robot_rl.sampling import Block
+from robot_rl.limits import Limits
+from robot_rl.sampling import Block, Sampling
 from robot_rl.specs import EnvSpec
 from robot_rl.types import (
     Array,
@@ -27,10 +28,10 @@ from robot_rl.types import (
     OperatorSample,
     Outcome,
     Plan,
+    Purpose,
     RobotState,
     Scene,
     Step,
-    TeleopSample,
     Transition,
 )
 
@@ -39,7 +40,9 @@ class Capability(Flag):
     """What a robot can do; the conformance suite tests what is claimed."""
 
     CARTESIAN_IMPEDANCE = auto()
+    """Commanded by CartesianCommand, as is every robot without JOINT; its gains bound the force."""
     JOINT = auto()
+    """Commanded by JointCommand; offers `kinematics`. Behind SafeRobot also by CartesianCommand."""
     WRENCH = auto()
     GRIPPER = auto()
 
@@ -73,6 +76,24 @@ class Clock(Protocol):
         ...
 
 
+class Kinematics(Protocol):
+    """Where each arm's tool is for given joints, and back: pure functions, the arm's base frame."""
+
+    @property
+    def reach(self) -> float:
+        """No tool is further than this from the axis of a joint that moves it, m."""
+        ...
+
+    def forward(self, arm: int, q: Sequence[float]) -> Sequence[float]:
+        """Pose (7,) of an arm's end effector at joint positions (j,)."""
+        ...
+
+    def inverse(self, arm: int, pose: Array, near: Array) -> tuple[Array, float]:
+        """Joint positions (j,) near `near` (j,) for a pose (7,), and the error that remains (m or
+        rad, the larger): out of reach where it is not small."""
+        ...
+
+
 @runtime_checkable
 class Robot(Protocol):
     """An arm, or several as one robot: poses are (n_arms, 7) in each arm's base frame.
@@ -97,8 +118,23 @@ class Robot(Protocol):
     def clock(self) -> Clock: ...
 
     @property
-    def gripper_range(self) -> tuple[float, float]:
-        """Closed and open width of a gripper, m."""
+    def base_poses(self) -> Array:
+        """(n_arms, 7): each arm's base frame in the world's; identity for an arm at its origin."""
+        ...
+
+    @property
+    def gripper_range(self) -> tuple[Array, Array]:
+        """Closed and open width (n_arms,) of each gripper, m."""
+        ...
+
+    @property
+    def limits(self) -> tuple[Limits, ...]:
+        """What each arm's setpoints are held within; empty without a safety layer."""
+        ...
+
+    @property
+    def kinematics(self) -> Kinematics | None:
+        """For a robot with Capability.JOINT, once connected; None for others."""
         ...
 
     @property
@@ -107,7 +143,7 @@ class Robot(Protocol):
         ...
 
     def connect(self) -> None:
-        """Opens the device; raises RobotFault if it cannot."""
+        """Opens the device, re-armed; raises RobotFault if it cannot."""
         ...
 
     def read(self) -> RobotState:
@@ -119,7 +155,8 @@ class Robot(Protocol):
         ...
 
     def move_to(self, pose: Array, gripper: Array | None = None) -> None:
-        """Blocks until the end effectors rest at `pose` (n_arms, 7); RobotFault if they do not."""
+        """Blocks until the end effectors rest at `pose` (n_arms, 7); RobotFault if they do not, or
+        once `trip` was called: it looks at that flag at least each 20 ms of its clock."""
         ...
 
     def stop(self) -> None:
@@ -127,12 +164,13 @@ class Robot(Protocol):
         ...
 
     def trip(self, reason: str) -> None:
-        """Latches a fault for a reason from outside. Any thread: sets a flag that the next control
-        tick, `command` and `move_to` obey."""
+        """Latches a fault for a reason from outside. Any thread: sets a flag, without a lock, that
+        the next control tick, `command` and `move_to` obey (robot_rl.fault_latch)."""
         ...
 
     def rearm(self) -> None:
-        """Clears a latched fault, by a person's decision only; holds where the arm is."""
+        """Clears a latched fault, by a person's decision only; holds where the arm is. Nothing
+        happens where none is latched."""
         ...
 
     def close(self) -> None:
@@ -141,7 +179,8 @@ class Robot(Protocol):
 
 
 class Camera(Protocol):
-    """`camera.read()` gives the newest frame without waiting for the next."""
+    """`camera.read()` gives the newest frame without waiting for the next. A real device says in
+    `Frame.fault` that it is late, frozen or lost; who acts on frames then stops the robot."""
 
     @property
     def name(self) -> str: ...
@@ -174,11 +213,11 @@ class World(Protocol):
         ...
 
     def object_pose(self, name: str) -> Array:
-        """(7,) in the arm's base frame; raises SpecError naming the valid objects."""
+        """(7,) in the world frame (see Robot.base_poses); SpecError naming the valid objects."""
         ...
 
     def set_object_pose(self, name: str, pose: Array) -> None:
-        """Places a free or fixed (mocap-less) body; base frame, velocities zeroed."""
+        """Places a free or fixed (mocap-less) body; world frame, velocities zeroed."""
         ...
 
     def joint_position(self, name: str) -> float:
@@ -226,6 +265,26 @@ class ActionSpace(Protocol):
         """Names and widths of the parts of a stored command vector."""
         ...
 
+    @property
+    def frame(self) -> str:
+        """Frame of the action, "ee" or "base"; "" where it has none."""
+        ...
+
+    @property
+    def gripper_mode(self) -> str:
+        """What the grippers' dimensions mean."""
+        ...
+
+    @property
+    def facts(self) -> Mapping[str, str]:
+        """Further settings that must agree, for the environment's spec."""
+        ...
+
+    @property
+    def plant(self) -> Mapping[str, str]:
+        """Further settings that may differ, for the environment's spec."""
+        ...
+
     def project(self, action: Array, state: RobotState) -> Command:
         """The command an action asks for, from the setpoint in `state` on."""
         ...
@@ -240,6 +299,10 @@ class ActionSpace(Protocol):
 
     def hold(self, state: RobotState) -> Array:
         """The action (dim,) that keeps the setpoint in `state`, grippers included."""
+        ...
+
+    def setpoint(self, state: RobotState) -> Command:
+        """The command that the robot follows now: the setpoint in `state`."""
         ...
 
     def vector(self, command: Command) -> Array:
@@ -277,6 +340,10 @@ class RobotEnvironment(Protocol):
         """The action (dim,) that keeps the present setpoint; zeros where there is no robot."""
         ...
 
+    def setpoint(self) -> Command | None:
+        """The command that the robot follows now; None where there is no robot."""
+        ...
+
     def encode(self, goal: Command) -> Array:
         """The action (dim,) that moves towards a goal; ConfigError where there is no robot."""
         ...
@@ -302,6 +369,16 @@ class RobotEnvironment(Protocol):
         ...
 
 
+@runtime_checkable
+class Expert(Protocol):
+    """An environment whose task has a scripted expert."""
+
+    def expert_action(self) -> Array:
+        """(dim,) float32: what the expert would do now."""
+        ...
+
+
+@runtime_checkable
 class Operator(Protocol):
     """A person's device, or a program in a person's place. One thread reads the device itself;
     `read` and `stopped` only look.
@@ -315,14 +392,6 @@ class Operator(Protocol):
     def stopped(self) -> bool:
         """Whether the stop button is, or was since the last `read`, pressed."""
         ...
-
-    def close(self) -> None: ...
-
-
-class TeleopDevice(Protocol):
-    """`sample = device.read()`: a stamped sample, or None with hands off. Never blocks."""
-
-    def read(self) -> TeleopSample | None: ...
 
     def close(self) -> None: ...
 
@@ -416,6 +485,11 @@ class Schedule(Protocol):
         update on positions below block.upper
     """
 
+    @property
+    def acts(self) -> bool:
+        """False: it waits for no steps, so the learner needs no actors, no link and no log."""
+        ...
+
     def next(self, done: int) -> Block | None:
         """The block after `done` blocks; None at the end."""
         ...
@@ -424,11 +498,22 @@ class Schedule(Protocol):
 class Agent(Protocol):
     """A learning algorithm; knows no environment and no socket.
 
-    agent.load_state(checkpoint)            # or fresh
-    for batch in batches:                   # utd * batch_size rows, interleaved
+    agent.load_state(checkpoint)            # or fresh, or load_part(name, arrays) of some parts
+    agent.prepare(observations)             # a fresh one, before its first block
+    for batch in batches:                   # what agent.sampling asks for, rows interleaved
         metrics = agent.update(batch)       # utd critic updates, one actor update
         publish(agent.policy_weights())
     """
+
+    @property
+    def sampling(self) -> Sampling:
+        """What replay shall give it."""
+        ...
+
+    def prepare(self, obs: Observation) -> None:
+        """The observations at hand before learning begins, without images (n, ...): what inputs
+        are scaled by. An agent that has this already keeps it."""
+        ...
 
     def update(self, batch: Batch) -> Mapping[str, float] | None:
         """One block of updates; metrics now and then (they cost a synchronisation), else None."""
@@ -446,15 +531,35 @@ class Agent(Protocol):
         """Raises CheckpointError naming the first array that does not fit."""
         ...
 
+    def parts(self) -> dict[str, dict[str, Array]]:
+        """Copies of its arrays by part (actor, critic, …), in the order in which to load them."""
+        ...
+
+    def load_part(self, name: str, arrays: Mapping[str, Array]) -> None:
+        """One part, for a warm start; CheckpointError naming the array that does not fit."""
+        ...
+
 
 class TransitionSink(Protocol):
     """Where a control loop leaves what it saw; returns at once, bounded.
 
-    sink.start(obs, episode)
+    sink.start(obs, episode, stamp_ns, boot_id, stamps=stamps)
     sink.step(transition)
     """
 
-    def start(self, obs: Observation, episode: int, stamp_ns: int, boot_id: int) -> None: ...
+    def start(
+        self,
+        obs: Observation,
+        episode: int,
+        stamp_ns: int,
+        boot_id: int,
+        *,
+        stamps: Mapping[str, int] = ...,
+        purpose: Purpose = ...,
+        extras: Mapping[str, Array] = ...,
+    ) -> None:
+        """The first observation of an episode; what is not given is as `Transition` says."""
+        ...
 
     def step(self, transition: Transition) -> None: ...
 

@@ -102,6 +102,8 @@ class RobotState:
     """The stage that limited the emitted setpoint since the last `command`."""
     fault: str = ""
     """Why the robot holds; empty while it follows commands."""
+    joint_setpoint: Array | None = None
+    """Joint positions last emitted (a, j), rad, by a robot that is commanded in joint space."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,21 +145,11 @@ class Frame:
     image: Array
     """(height, width, 3) uint8 RGB."""
     stamp_ns: int
+    """Time of capture, ns in the robot's clock (on hardware the host's monotonic clock)."""
     boot_id: int
-
-
-@dataclass(frozen=True, slots=True)
-class TeleopSample:
-    """One reading of a teleoperation device with hands on; `None` in its place means hands off."""
-
-    action: Array
-    """(dim,) float32 in [-1, 1], the agent's action space."""
-    stamp_ns: int
-    """Monotonic time of the process that reads the device."""
-    success: bool | None = None
-    """The person's verdict, if a button gave one."""
-    stop: bool = False
-    """Emergency stop pressed."""
+    """Names the clock of `stamp_ns`."""
+    fault: str = ""
+    """Why nobody may act on it: late, frozen or lost; empty for a good frame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,12 +229,12 @@ class Step:
 class Context:
     """What an operator may know when it is read: a leader arm follows, an expert judges."""
 
-    step: Step
-    """The newest moment."""
+    step: Step | None
+    """The newest moment; None before the first reset has ended."""
     proposal: Array | None
     """(dim,) what the policy would do now; None where nothing proposes."""
     hold: Array
-    """(dim,) the action that keeps the present setpoint, gripper included."""
+    """(dim,) the action that keeps the present setpoint, gripper included; NaN without a step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,6 +296,8 @@ class Transition:
     noise_seed: int = 0
     value: float = float("nan")
     """The policy's estimate, see `Plan`."""
+    extras: Mapping[str, Array] = field(default_factory=dict)
+    """Arrays that the spec declares as extras, of this moment; 0 where one is missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,9 +307,9 @@ class Batch:
     obs: dict[str, Array]
     """Per key (N, ...); with a history window (N, To, ...)."""
     action: Array
-    """(N, dim) float32."""
+    """(N, dim) float32; with a horizon (N, H, dim), the last repeated behind an episode's end."""
     reward: Array
-    """(N,) float32, discounted sum over the n steps."""
+    """(N,) float32, discounted sum over the n steps (the horizon)."""
     next_obs: dict[str, Array]
     """Per key (N, ...): the observation n steps on (fewer where the episode ended)."""
     mask: Array
@@ -324,6 +318,13 @@ class Batch:
     """(N,) float32: gamma to the power of the steps really summed."""
     demo: Array | None = None
     """(N,) float32: 1 for rows drawn from demonstrations and interventions; None: none are."""
+    valid: Array | None = None
+    """(N, H) bool with a horizon: False behind a cut by time limit, lost record or log position;
+    True behind a terminal state, where nothing that is done changes the return."""
+    return_to_go: Array | None = None
+    """(N,) float32 where asked for: discounted rewards from the row to its episode's end."""
+    weight: Array | None = None
+    """(N,) float32: weight of the row in the loss, where a pool's is not 1."""
 
 
 @dataclass(frozen=True, slots=True)

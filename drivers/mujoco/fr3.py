@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from robot_rl.drivers.limits import TABLES, limits_within
-from robot_rl.drivers.mujoco.model import Gains
+from robot_rl.drivers.mujoco.model import Gains, JointGains
 from robot_rl.drivers.mujoco.robot import SimRobot
 from robot_rl.drivers.mujoco.world import SimWorld
 from robot_rl.drivers.safe_robot import SafeRobot
@@ -37,6 +37,11 @@ def make(
     rotational_stiffness: float = 75.0,
     rotational_damping: float = 7.0,
     rotational_clip: float = 0.1,
+    joint_control: bool = False,
+    joint_speed: float = 0.5,
+    joint_stiffness: float = 600.0,
+    joint_damping: float = 50.0,
+    joint_clip: float = 0.1,
     gripper_force: float = 40.0,
     gripper_speed: float = 0.1,
     teleport_resets: bool = True,
@@ -47,24 +52,35 @@ def make(
     """Arm behind its safety layer, and the world it stands in.
 
     variant: whose limit table applies, "fr3" or "panda" (same kinematics). Units SI, see Limits
-    and Gains; `hold_after` and `stop_after` in s, 1.5 and 3 periods of a 10 Hz policy;
-    `image_size` is (height, width). Raises ConfigError, or SafetyError when limits or gains ask
-    for too much.
+    and Gains. joint_control: the arm takes joint setpoints (JointGains) in place of a Cartesian
+    target; the Cartesian gains and `max_force` then say nothing. `hold_after` and `stop_after` in
+    s, 1.5 and 3 periods of a 10 Hz policy; `image_size` is (height, width). Raises ConfigError, or
+    SafetyError when limits or gains ask for too much.
     """
     if variant not in TABLES:
         raise ConfigError(f"robot variant '{variant}'; {suggest(variant, TABLES)}")
     if len(image_size) != 2 or min(image_size) < 1:
         raise ConfigError(f"image_size {list(image_size)}; valid: height and width in pixels")
-    gains = Gains(
-        translational_stiffness=translational_stiffness,
-        translational_damping=translational_damping,
-        translational_clip=translational_clip,
-        rotational_stiffness=rotational_stiffness,
-        rotational_damping=rotational_damping,
-        rotational_clip=rotational_clip,
-        gripper_force=gripper_force,
-        gripper_speed=gripper_speed,
-    )
+    gains: Gains | JointGains
+    if joint_control:
+        gains = JointGains(
+            joint_stiffness=joint_stiffness,
+            joint_damping=joint_damping,
+            joint_clip=joint_clip,
+            gripper_force=gripper_force,
+            gripper_speed=gripper_speed,
+        )
+    else:
+        gains = Gains(
+            translational_stiffness=translational_stiffness,
+            translational_damping=translational_damping,
+            translational_clip=translational_clip,
+            rotational_stiffness=rotational_stiffness,
+            rotational_damping=rotational_damping,
+            rotational_clip=rotational_clip,
+            gripper_force=gripper_force,
+            gripper_speed=gripper_speed,
+        )
     limits = limits_within(
         TABLES[variant],
         workspace_low=tuple(workspace_low),
@@ -77,6 +93,7 @@ def make(
         stop_after_ns=round(stop_after * NS),
         velocity=velocity,
         angular_velocity=angular_velocity,
+        joint_speed=joint_speed,
     )
     world = SimWorld(
         gains,
@@ -87,7 +104,7 @@ def make(
     )
     robot = SafeRobot(
         SimRobot(world, teleport_resets=teleport_resets),
-        limits,
+        (limits,),
         stream_resets=not teleport_resets,
         rearm_on_reset=True,
     )

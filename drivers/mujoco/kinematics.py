@@ -1,6 +1,8 @@
-"""Inverse kinematics of the arm for resets: damped least squares on a copy of the state."""
+"""Kinematics of the simulated arm, on a copy of the state."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -12,11 +14,15 @@ POSTURE_JOINT = 2
 """Joint 3 stays where the seed has it: the remaining six determine the pose."""
 
 
-class InverseKinematics:
-    """Solves q for a tool pose, joint 3 fixed, so that the elbow's spring rests.
+REACH = 1.2
+"""m; the links from the second joint to the tool centre point, stretched, are 1.1."""
 
-    Levenberg-Marquardt step (Nocedal & Wright, Numerical Optimization, ch. 10):
-    dq = J^T (J J^T + damping I)^-1 e, with e in m and rad.
+
+class ArmKinematics:
+    """The arm's tool for given joints, and joints for a tool pose; a `Kinematics`.
+
+    Joint 3 stays where it is, so that the elbow's spring rests. Levenberg-Marquardt step (Nocedal &
+    Wright, Numerical Optimization, ch. 10): dq = J^T (J J^T + damping I)^-1 e, with e in m and rad.
     """
 
     def __init__(
@@ -33,11 +39,35 @@ class InverseKinematics:
         self._free_joints, self._free_dofs = joints[free], dofs[free]
         self._low, self._high = model.jnt_range[: len(joints)].T[:, free]
         self._jacobian = np.zeros((6, model.nv))
+        self._q = self._data.qpos[int(joints[0]) : int(joints[-1]) + 1]
+        self._position, self._matrix = self._data.site_xpos[site], self._data.site_xmat[site]
 
-    def solve(self, pose: Array, iterations: int = 60) -> tuple[Array, float]:
-        """Joint positions (7,) and the remaining error (m or rad, the larger) for a pose (7,)."""
+    @property
+    def reach(self) -> float:
+        return REACH
+
+    def forward(self, arm: int, q: Sequence[float]) -> Sequence[float]:
+        """Pose (7,) of the tool centre point, base frame."""
+        self._q[:] = q
+        mujoco.mj_kinematics(self._model, self._data)
+        quat = np.empty(4)
+        mujoco.mju_mat2Quat(quat, self._matrix)
+        if quat[0] < 0.0:
+            quat *= -1.0
+        return [*self._position.tolist(), *quat.tolist()]
+
+    def inverse(self, arm: int, pose: Array, near: Array) -> tuple[Array, float]:
+        return self.solve(pose, near)
+
+    def solve(
+        self, pose: Array, near: Array | None = None, iterations: int = 60
+    ) -> tuple[Array, float]:
+        """Joint positions (7,) and the remaining error (m or rad, the larger) for a pose (7,).
+
+        near: joints to start from; the home posture if left out.
+        """
         data, model = self._data, self._model
-        data.qpos[self._joints] = self._seed
+        data.qpos[self._joints] = self._seed if near is None else near
         error = np.empty(6)
         quat = np.empty(4)
         for _ in range(iterations):

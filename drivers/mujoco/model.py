@@ -22,13 +22,33 @@ import mujoco
 
 AXES = ("x", "y", "z")
 ARM_JOINTS = tuple(f"fr3_joint{i}" for i in range(1, 8))
+SPRINGS = tuple(f"joint_spring{i}" for i in range(1, 8))
+DAMPERS = tuple(f"joint_damper{i}" for i in range(1, 8))
 FINGERS = ("finger_left", "finger_right")
 FINGER_TIME = 0.0025
 """Time in which a finger gains its speed, s: reflected inertia / damping, stable at 1 ms steps."""
 
 
 @dataclass(frozen=True, slots=True)
-class Gains:
+class _GripperGains:
+    gripper_stiffness: float = 16000.0
+    """N/m of width, within gripper_force."""
+    gripper_force: float = 40.0
+    """Largest closing force of each finger, N."""
+    gripper_speed: float = 0.1
+    """Speed of the width at full force, m/s; the vendor's hand: 50 mm/s a finger."""
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            if not 0.0 <= value < 1e6 or (value == 0.0 and name != "posture_stiffness"):
+                raise ConfigError(f"gain {name} = {value}; valid: positive and below 1e6")
+
+    def mapping(self) -> Mapping[str, float]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Gains(_GripperGains):
     """Cartesian impedance and gripper gains. Defaults: SERL's (2401.16013), rotation in rad.
 
     SERL clips the quaternion's vector part (half the angle): its 150 Nm with clip .05 is
@@ -49,23 +69,28 @@ class Gains:
     """rad per axis."""
     posture_stiffness: float = 10.0
     """Nm/rad on joint 3 towards 0: holds the elbow; no bias at the end effector when at rest."""
-    gripper_stiffness: float = 16000.0
-    """N/m of width, within gripper_force."""
-    gripper_force: float = 40.0
-    """Largest closing force of each finger, N."""
-    gripper_speed: float = 0.1
-    """Speed of the width at full force, m/s; the vendor's hand: 50 mm/s a finger."""
-
-    def __post_init__(self) -> None:
-        for name, value in asdict(self).items():
-            if not 0.0 <= value < 1e6 or (value == 0.0 and name != "posture_stiffness"):
-                raise ConfigError(f"gain {name} = {value}; valid: positive and below 1e6")
-
-    def mapping(self) -> Mapping[str, float]:
-        return asdict(self)
 
 
-def compile_model(scene: Scene, gains: Gains, table: RobotTable = FR3) -> mujoco.MjModel:
+STIFFNESS = (1.0, 1.0, 1.0, 1.0, 0.42, 0.25, 0.083)
+"""Of each joint, as a share of `joint_stiffness`: the vendor's example has 600 … 50 Nm/rad."""
+DAMPING = (1.0, 1.0, 1.0, 1.0, 0.4, 0.24, 0.1)
+
+
+@dataclass(frozen=True, slots=True)
+class JointGains(_GripperGains):
+    """Joint impedance: torque = K clip(q_d - q) + D (dq_d - dq), gravity compensated."""
+
+    joint_stiffness: float = 600.0
+    """Nm/rad of the first four joints; STIFFNESS gives the others."""
+    joint_damping: float = 50.0
+    """Nms/rad of the first four joints; DAMPING gives the others."""
+    joint_clip: float = 0.1
+    """Largest joint error that the springs answer, rad."""
+
+
+def compile_model(
+    scene: Scene, gains: Gains | JointGains, table: RobotTable = FR3
+) -> mujoco.MjModel:
     """Compiles the arm, with the table's joint ranges, the scene and the gains.
 
     Raises SpecError with MuJoCo's or the parser's message when the scene's MJCF is not valid.
@@ -105,7 +130,23 @@ def _hold(root: ElementTree.Element, held: ElementTree.Element) -> None:
             ElementTree.SubElement(contact, "exclude", pair)
 
 
-def _set_gains(root: ElementTree.Element, gains: Gains) -> None:
+def _set_gains(root: ElementTree.Element, gains: Gains | JointGains) -> None:
+    if isinstance(gains, JointGains):
+        _set_joint_gains(root, gains)
+    else:
+        _set_cartesian_gains(root, gains)
+    gripper = _actuator(root, "gripper")
+    gripper.set("gainprm", f"{gains.gripper_stiffness}")
+    gripper.set("biasprm", f"0 {-gains.gripper_stiffness} 0")
+    gripper.set("forcerange", f"{-gains.gripper_force} {gains.gripper_force}")
+    damping = 2.0 * gains.gripper_force / gains.gripper_speed
+    for name in FINGERS:
+        finger = _find(root, f".//joint[@name='{name}']")
+        finger.set("damping", f"{damping}")
+        finger.set("armature", f"{damping * FINGER_TIME}")
+
+
+def _set_cartesian_gains(root: ElementTree.Element, gains: Gains) -> None:
     """Springs: force = -K x error within K x clip. Dampers: force = -D x velocity, not limited."""
     for kind, stiffness, damping, clip in (
         ("", gains.translational_stiffness, gains.translational_damping, gains.translational_clip),
@@ -116,17 +157,31 @@ def _set_gains(root: ElementTree.Element, gains: Gains) -> None:
             spring.set("biasprm", f"0 {-stiffness} 0")
             spring.set("forcerange", f"{-stiffness * clip} {stiffness * clip}")
             _actuator(root, f"damper_{kind}{axis}").set("biasprm", f"0 0 {-damping}")
-    gripper = _actuator(root, "gripper")
-    gripper.set("gainprm", f"{gains.gripper_stiffness}")
-    gripper.set("biasprm", f"0 {-gains.gripper_stiffness} 0")
-    gripper.set("forcerange", f"{-gains.gripper_force} {gains.gripper_force}")
     elbow = _find(root, f".//joint[@name='{ARM_JOINTS[2]}']")
     elbow.set("stiffness", f"{gains.posture_stiffness}")
-    damping = 2.0 * gains.gripper_force / gains.gripper_speed
-    for name in FINGERS:
-        finger = _find(root, f".//joint[@name='{name}']")
-        finger.set("damping", f"{damping}")
-        finger.set("armature", f"{damping * FINGER_TIME}")
+
+
+def _set_joint_gains(root: ElementTree.Element, gains: JointGains) -> None:
+    """A spring and a damper on each joint in place of the Cartesian ones."""
+    actuators = _section(root, "actuator")
+    for kind in ("spring", "damper"):
+        for axis in AXES:
+            actuators.remove(_actuator(root, f"{kind}_{axis}"))
+            actuators.remove(_actuator(root, f"{kind}_r{axis}"))
+    _find(root, f".//joint[@name='{ARM_JOINTS[2]}']").set("stiffness", "0")
+    for i, joint in enumerate(ARM_JOINTS):
+        stiffness, damping = gains.joint_stiffness * STIFFNESS[i], gains.joint_damping * DAMPING[i]
+        most = stiffness * gains.joint_clip
+        for name, gain, bias, bound in (
+            (SPRINGS[i], stiffness, f"0 {-stiffness} 0", f"{-most} {most}"),
+            (DAMPERS[i], damping, f"0 0 {-damping}", ""),
+        ):
+            actuator = ElementTree.SubElement(actuators, "general", name=name, joint=joint)
+            actuator.set("gainprm", f"{gain}")
+            actuator.set("biastype", "affine")
+            actuator.set("biasprm", bias)
+            if bound:
+                actuator.set("forcerange", bound)
 
 
 def _actuator(root: ElementTree.Element, name: str) -> ElementTree.Element:

@@ -9,13 +9,23 @@ import numpy as np
 from robot_rl.drivers.limits import FR3, RobotTable
 from robot_rl.drivers.mujoco.camera import SimCamera, SimRenderer
 from robot_rl.drivers.mujoco.clock import SimClock
-from robot_rl.drivers.mujoco.model import ARM_JOINTS, FINGERS, Gains, compile_model, mujoco
+from robot_rl.drivers.mujoco.model import (
+    ARM_JOINTS,
+    FINGERS,
+    SPRINGS,
+    Gains,
+    JointGains,
+    compile_model,
+    mujoco,
+)
 from robot_rl.errors import PoisonedDataError, RobotFault, SpecError, suggest
 from robot_rl.interfaces import Camera
 from robot_rl.types import Array, Scene
 
 HOME = (0.0, -np.pi / 4, 0.0, -3 * np.pi / 4, 0.0, np.pi / 2, np.pi / 4)
 """The vendor's ready posture, rad; hand down at (0.307, 0, 0.487)."""
+SCENE, SCENE_SIZE = "scene", (480, 640)
+"""A camera for pictures and videos only: the whole arm and the table, (height, width)."""
 BLOW_UP = 1e8
 """Sum of squared velocities beyond which the physics counts as lost."""
 
@@ -35,7 +45,7 @@ class SimWorld:
 
     def __init__(
         self,
-        gains: Gains | None = None,
+        gains: Gains | JointGains | None = None,
         *,
         table: RobotTable = FR3,
         cameras: Sequence[str] = ("wrist", "external"),
@@ -46,12 +56,12 @@ class SimWorld:
 
         `real_time` paces the clock against the wall; else time runs as fast as it can.
         """
-        self.gains = gains or Gains()
+        self.gains: Gains | JointGains = gains or Gains()
         self.clock = SimClock(self._advance, real_time=real_time)
         self._table = table
         self._camera_names = tuple(cameras)
         self._image_size = image_size
-        self._renderer: SimRenderer | None = None
+        self._renderers: dict[tuple[int, int], SimRenderer] = {}
         self._built = False
         self._lost = ""
 
@@ -90,6 +100,8 @@ class SimWorld:
         self._lost = ""
         data.qpos[:] = self.home_qpos
         data.ctrl[self.model.actuator("gripper").id] = 0.08
+        if isinstance(self.gains, JointGains):
+            data.ctrl[[self.model.actuator(name).id for name in SPRINGS]] = HOME
         mujoco.mj_kinematics(self.model, data)
         quat = np.empty(4)
         mujoco.mju_mat2Quat(quat, data.site_xmat[self._tcp])
@@ -142,15 +154,21 @@ class SimWorld:
         self.synchronise()
 
     def cameras(self) -> Mapping[str, Camera]:
-        """The configured cameras by name; the renderer is made at the first `read`."""
-        if self._renderer is None:
-            self._renderer = SimRenderer(self.model, self.data, self._image_size)
-        return {name: SimCamera(name, self._renderer, self.clock) for name in self._camera_names}
+        """The configured cameras by name, and SCENE; a renderer is made at its first `read`."""
+        sizes = {SCENE: SCENE_SIZE} | dict.fromkeys(self._camera_names, self._image_size)
+        return {
+            name: SimCamera(name, self._renderer(size), self.clock) for name, size in sizes.items()
+        }
 
     def close(self) -> None:
-        """Frees the renderer; may be called twice."""
-        if self._renderer is not None:
-            self._renderer.close()
+        """Frees the renderers; may be called twice."""
+        for renderer in self._renderers.values():
+            renderer.close()
+
+    def _renderer(self, size: tuple[int, int]) -> SimRenderer:
+        if size not in self._renderers:
+            self._renderers[size] = SimRenderer(self.model, self.data, size)
+        return self._renderers[size]
 
     def synchronise(self) -> None:
         """Brings kinematics and velocities up to date after a change of the state."""

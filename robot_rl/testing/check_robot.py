@@ -19,13 +19,16 @@ from contextlib import suppress
 
 from robot_rl.errors import RobotRLError
 from robot_rl.interfaces import Robot
-from robot_rl.testing.motion import MotionLimits
+from robot_rl.limits import Limits
 from robot_rl.testing.robot_checks import ConformanceFailure, Probe
 from robot_rl.testing.robot_device_checks import DEVICE_CHECKS
 from robot_rl.testing.robot_safety_checks import SAFETY_CHECKS
+from robot_rl.testing.robot_space_checks import SPACE_CHECKS
+from robot_rl.testing.robot_stop_checks import STOP_CHECKS
 
 Check = Callable[[Probe], None]
-ROBOT_CHECKS: tuple[Check, ...] = (*DEVICE_CHECKS, *SAFETY_CHECKS)
+BARE_CHECKS: tuple[Check, ...] = (*DEVICE_CHECKS, *SPACE_CHECKS, *STOP_CHECKS)
+ROBOT_CHECKS: tuple[Check, ...] = (*BARE_CHECKS, *SAFETY_CHECKS)
 """All checks; the second part is for robots behind their safety layer."""
 
 
@@ -41,17 +44,17 @@ def check_name(check: Check) -> str:
 def check_robot(
     factory: Callable[[], Robot],
     *,
-    limits: MotionLimits | None = None,
+    limits: Sequence[Limits] | None = None,
     supervised: bool = True,
     checks: Sequence[Check] | None = None,
 ) -> tuple[str, ...]:
     """Runs every check on a fresh robot from `factory` (not connected); gives their names.
 
-    limits: what emitted setpoints are held to; `robot.limits` if the robot has it. supervised:
-    False for a bare device whose safety layer is elsewhere. Raises ConformanceError naming each
-    failed check and why.
+    limits: what each arm's setpoints are held to; `robot.limits` if left out. supervised: False for
+    a bare device whose safety layer is elsewhere. Raises ConformanceError naming each failed check
+    and why.
     """
-    chosen = checks if checks is not None else ROBOT_CHECKS if supervised else DEVICE_CHECKS
+    chosen = checks if checks is not None else ROBOT_CHECKS if supervised else BARE_CHECKS
     failures = []
     for check in chosen:
         probe = Probe(factory, limits)

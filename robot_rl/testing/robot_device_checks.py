@@ -31,7 +31,16 @@ def check_declares_itself(probe: Probe) -> None:
     robot = probe.robot
     require(robot.n_arms >= 1, f"n_arms is {robot.n_arms}, valid: at least 1")
     closed, opened = robot.gripper_range
-    require(0.0 <= closed <= opened, f"gripper_range {closed}, {opened}: valid: closed <= open, m")
+    shapes = {np.shape(closed), np.shape(opened)}
+    require(shapes == {(robot.n_arms,)}, f"gripper_range of shapes {shapes}; valid: one an arm")
+    grips = (np.asarray(closed) >= 0.0).all() and (closed <= opened).all()
+    require(grips, f"gripper_range {closed}, {opened}: valid: closed <= open, m")
+    bases = robot.base_poses
+    require(
+        bases.shape == (robot.n_arms, 7)
+        and np.abs(np.linalg.norm(bases[:, 3:], axis=1) - 1.0).max() < 1e-6,
+        f"base_poses {bases.tolist()}; valid: ({robot.n_arms}, 7), unit quaternions",
+    )
     gains = dict(robot.gains)
     wrong = [name for name, gain in gains.items() if not np.isfinite(gain) or gain < 0.0]
     require(not wrong, f"gains {wrong} are negative or not finite")
@@ -122,10 +131,10 @@ def check_gripper(probe: Probe) -> None:
     pose = probe.connect().setpoint
     closed, opened = probe.robot.gripper_range
     for asked, expected in ((closed - 1.0, closed), (opened + 1.0, opened)):
-        probe.follow(pose, 20 * POLICY_NS, np.full(len(pose), asked))
+        probe.follow(pose, 20 * POLICY_NS, asked)
         state = probe.robot.read()
         off = float(np.abs(state.gripper_width - expected).max())
-        require(off < 3e-3, f"asked for {expected:.3f} m, the gripper is {1e3 * off:.1f} mm off")
+        require(off < 3e-3, f"asked for {expected} m, the gripper is {1e3 * off:.1f} mm off")
         shown = state.gripper_setpoint
         require(
             (shown >= closed - 1e-9).all() and (shown <= opened + 1e-9).all(),
@@ -180,7 +189,7 @@ def check_move_to(probe: Probe) -> None:
     """`move_to` returns with the end effectors at rest at the pose, gripper included."""
     start = probe.connect().setpoint
     goal = probe.shifted(start, (0.02, 0.03, -0.02, 0.0, 0.0, 0.15))
-    width = np.full(len(start), 0.75 * probe.robot.gripper_range[1])
+    width = 0.75 * probe.robot.gripper_range[1]
     probe.robot.move_to(goal, width)
     _require_at(probe, goal, "move_to")
     probe.require_still(5 * POLICY_NS, "after move_to")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from robot_rl.errors import RobotFault, SafetyError
-from robot_rl.testing.motion import MotionLimits, violations
+from robot_rl.interfaces import Capability
+from robot_rl.limits import Limits
+from robot_rl.testing.motion import joint_violations, violations
 from robot_rl.testing.robot_checks import (
     POLICY_NS,
     REACH,
@@ -26,14 +28,19 @@ def check_motion_limits(probe: Probe) -> None:
     limits = _limits(probe)
     start = probe.connect().setpoint
     rng = np.random.default_rng(0)
-    parts = [start[None]]
+    probe.seen = [probe.robot.read()]
     for _ in range(40):
         delta = rng.uniform(-1.0, 1.0, 6) * ([0.3] * 3 + [1.0] * 3)
         periods = int(rng.integers(1, 4))
-        parts.append(probe.follow(probe.shifted(start, tuple(delta)), periods * POLICY_NS))
-    samples = np.concatenate(parts)
-    for arm in range(samples.shape[1]):
-        broken = violations(samples[:, arm], SAMPLE_NS / 1e9, limits, tolerance=1e-3)
+        probe.follow(probe.shifted(start, tuple(delta)), periods * POLICY_NS)
+    for arm, bounds in enumerate(limits):
+        poses = np.array([state.setpoint[arm] for state in probe.seen])
+        joints = [state.joint_setpoint for state in probe.seen]
+        if Capability.JOINT in probe.robot.capabilities:
+            q = np.array([row[arm] for row in joints if row is not None])
+            broken = joint_violations(q, poses, SAMPLE_NS / 1e9, bounds, tolerance=1e-3)
+        else:
+            broken = violations(poses, SAMPLE_NS / 1e9, bounds, tolerance=1e-3)
         require(not broken, f"arm {arm}: {'; '.join(broken)}")
 
 
@@ -42,7 +49,8 @@ def check_workspace(probe: Probe) -> None:
     limits = _limits(probe)
     start = probe.connect().setpoint
     goal = start.copy()
-    goal[:, 2] = limits.workspace_high[2] + 3.0
+    high = np.array([arm.workspace_high for arm in limits])
+    goal[:, 2] = high[:, 2] + 3.0
     probe.follow(goal, 40 * POLICY_NS)
     state = probe.robot.read()
     require(not state.fault, f"driving at a wall latched a fault: {state.fault}")
@@ -50,7 +58,7 @@ def check_workspace(probe: Probe) -> None:
         state.limiting_stage is LimitStage.WORKSPACE,
         f"limiting_stage is {state.limiting_stage.name} at a wall, valid: WORKSPACE",
     )
-    over = float((state.setpoint[:, :3] - limits.workspace_high).max())
+    over = float((state.setpoint[:, :3] - high).max())
     require(over < 1e-6, f"the setpoint is {1e3 * over:.2f} mm beyond the workspace")
     near, _ = probe.away(state.setpoint, state.pose)
     require(near < REACH, f"the setpoint runs {1e3 * near:.1f} mm ahead of the arm")
@@ -166,11 +174,12 @@ def _fault_by_silence(probe: Probe) -> None:
     probe.wait(SILENCE_NS)
 
 
-def _limits(probe: Probe) -> MotionLimits:
-    if probe.limits is None:
-        raise ConformanceFailure("no limits: the robot has none and check_robot was given none")
-    limits: MotionLimits = probe.limits
-    return limits
+def _limits(probe: Probe) -> tuple[Limits, ...]:
+    if len(probe.limits) != probe.robot.n_arms:
+        raise ConformanceFailure(
+            f"limits of {len(probe.limits)} arms; valid: one each arm of {probe.robot.n_arms}"
+        )
+    return probe.limits
 
 
 SAFETY_CHECKS = (

@@ -11,13 +11,13 @@ import time
 from dataclasses import dataclass, field
 
 from robot_rl.errors import HandshakeError, WireError
-from robot_rl.specs import EnvSpec
 from robot_rl.wire import handshake
 from robot_rl.wire import protocol as p
 from robot_rl.wire.connection import Connection
 from robot_rl.wire.flight import Flight
 from robot_rl.wire.keys import ClientKeys
 from robot_rl.wire.mailbox import LinkStatus, MailboxWriter
+from robot_rl.wire.outbox import Outbox
 from robot_rl.wire.sockets import Received
 from robot_rl.wire.spool import Spool
 from robot_rl.wire.spool_segment import Life
@@ -36,6 +36,7 @@ class IngestSession:
     actor: str
     spool: Spool
     mailbox: MailboxWriter
+    outbox: Outbox
     flight: Flight = field(default_factory=Flight)
     insecure: bool = False
     keys: ClientKeys | None = None
@@ -51,6 +52,7 @@ class IngestSession:
     _beat_at: float = 0.0
     _weights: WeightFetch = field(init=False)
     _latest: tuple[Life, int] | None = None
+    _newest: p.News | None = None
 
     def __post_init__(self) -> None:
         self._weights = WeightFetch(self.mailbox)
@@ -61,8 +63,8 @@ class IngestSession:
 
     @property
     def idle(self) -> bool:
-        """Everything that is in the spool has been acknowledged."""
-        return not self.flight.waits and self.spool.peek() is None
+        """Everything in the spool has been acknowledged, every amendment answered."""
+        return not self.flight.waits and not self.outbox.entries and self.spool.peek() is None
 
     def attach(self, life: Life, first_sequence: int) -> None:
         """A (new) life whose records may come; greeted as soon as older ones are sent."""
@@ -91,6 +93,8 @@ class IngestSession:
             return busy
         if now - self._beat_at > BEAT_S:
             self._beat(now)
+        for entry in self.outbox.due(now):
+            self._connection.dealer.send(p.encode(p.Amend(entry.after)), b"", entry.payload)
         return self._send() or busy
 
     def close(self) -> None:
@@ -117,7 +121,7 @@ class IngestSession:
         life = self.life
         kept = [s.first_sequence for s in self.spool.segments if s.life == life and not s.empty]
         first = kept[0] if kept else self._latest[1] if self._latest else 0
-        schema = EnvSpec.from_json(life.spec).sha256()
+        schema = handshake.schema_of(life)
         greeting = handshake.hello(
             life.actor, life.epoch, self.spool.identity, first, life.spec, schema
         )
@@ -139,10 +143,13 @@ class IngestSession:
             case p.Part():
                 taken = self._weights.take(self._connection.dealer, parsed, message.body, now)
                 self.garbage += not taken
+                self._credit()
             case p.Welcome():
                 self._welcome(parsed.news, now)
             case p.Refusal(reason, retry):
                 self._refused(reason, retry)
+            case p.Amended(token, refusal):
+                self.outbox.answered(token, refusal)
             case p.Hello():
                 self._let_go(now)
             case _:
@@ -215,13 +222,17 @@ class IngestSession:
         if self.life is None or news.epoch != self.life.epoch or not self.welcomed:
             return
         self._acknowledge(news.epoch, news.next_sequence, now)
-        self.mailbox.update(
-            published_version=news.weights_version,
-            credit_epoch=news.epoch,
-            credits=news.credits,
-        )
+        self.mailbox.update(published_version=news.weights_version)
+        self._newest = news
+        self._credit()
         self._obey(news.control)
         self._weights.repair(self._connection.dealer, news.weights_version, now)
+
+    def _credit(self) -> None:
+        """Passes new credit on, once the weights that it is for are in the mailbox."""
+        news, state = self._newest, self.mailbox.state
+        if news is not None and state.weights_version >= news.credit_version:
+            self.mailbox.update(credit_epoch=news.epoch, credits=news.credits)
 
     def _obey(self, control: p.Control) -> None:
         """A person's pause holds until a person's next command: an ingest that has restarted knows

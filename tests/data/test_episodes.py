@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from log_streams import SPEC, episode, random_stream, write_log
 
-from robot_rl.data import amend
 from robot_rl.data.amend import Amendment
 from robot_rl.data.dataset_info import dataset_info, verify
 from robot_rl.data.episodes import Episode, read_episodes
@@ -20,6 +19,7 @@ from robot_rl.data.replay import Replay
 from robot_rl.data.segments import list_segments
 from robot_rl.errors import DataError, PoisonedDataError
 from robot_rl.types import Source
+from robot_rl.wire.amendment import decode
 from robot_rl.wire.record import Kind
 
 BASE = Amendment("discard", "a", 1, 0)
@@ -110,7 +110,7 @@ def test_nan_in_a_relabel_is_refused(path: Path) -> None:
     with pytest.raises(PoisonedDataError, match="reward nan"):
         amended(path, replace(BASE, action="relabel", reward=math.nan))
     with pytest.raises(DataError, match="not an amendment"):
-        amend.decode(b"\x81\xa1x\x01")
+        decode(b"\x81\xa1x\x01")
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -123,8 +123,8 @@ def test_episodes_and_replay_agree(tmp_path: Path, seed: int) -> None:
             replay.extend(header, chunk["rows"])
     episodes = list(read_episodes(tmp_path / "log"))
     assert sum(e.steps for e in episodes) == replay.size("online") > 50
-    demos = Replay(SPEC, 10, demo_rows=sum(len(e.records) for e in episodes))
-    demos.add_demos(np.concatenate([e.records for e in episodes]))
+    demos = Replay(SPEC, 10, datasets={"demo": sum(len(e.records) for e in episodes)})
+    demos.add("demo", np.concatenate([e.records for e in episodes]))
     assert demos.size("demo") == replay.size("online")
     for e in episodes:
         assert (e.records["kind"][0], set(e.records["kind"][1:])) == (Kind.START, {Kind.STEP})

@@ -61,7 +61,7 @@ def emitted_by(commands: int, seed: int) -> Array:
     )
     limits = replace(limits, joint_low=(-3.0,) * 7, joint_high=(3.0,) * 7)
     inner, rng = Recorder(), np.random.default_rng(seed)
-    robot = SafeRobot(inner, limits, stream_resets=False)
+    robot = SafeRobot(inner, (limits,), stream_resets=False)
     robot.connect()
     refused = failed = 0
     for _ in range(commands):
