@@ -21,7 +21,6 @@ import time
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from foreign_tasks import TASKS, ForeignTask
@@ -29,33 +28,22 @@ from foreign_tasks import TASKS, ForeignTask
 from robot_rl.envs.gym_env import GymEnv
 from robot_rl.metrics.reader import read_metrics
 from robot_rl.report.statistics import wilson_interval
-from robot_rl.runtime.record import record_demos
+from robot_rl.runtime.by_function import as_expert
+from robot_rl.runtime.record import ScriptedPolicy, record_demos
 from robot_rl.runtime.rundir import cpu_model
-from robot_rl.types import Array
 
 RUNS, RESULTS = Path("runs/foreign"), Path("docs/results")
 DEMOS, NOISE, EVERY, EPISODES = 20, 0.2, 1000, 50
 WATCHED = ("q_mean", "td_error", "entropy", "action_saturation")
 
 
-class Watched(GymEnv):
-    """Keeps the observation that the expert acts on."""
-
-    seen: dict[str, Array]
-
-    def _observe(self, raw: Any) -> dict[str, Array]:
-        self.seen = super()._observe(raw)
-        return self.seen
-
-
 def demonstrations(name: str, task: ForeignTask) -> Path:
     """The dataset of 20 episodes, recorded where it is missing."""
     path = RUNS / "demos" / name
     if not (path / "manifest.json").exists():
-        env = Watched(task.id)
-        recording = record_demos(
-            env, lambda: task.expert(env.seen), path, episodes=DEMOS, seed=1000, noise=NOISE
-        )
+        env = GymEnv(task.id)
+        policy = ScriptedPolicy(as_expert(env, task.expert), noise=NOISE, seed=1000)
+        recording = record_demos(env, policy, path, episodes=DEMOS, seed=1000)
         env.close()
         print(f"{path}: {recording.kept} kept, {recording.discarded} failed", flush=True)
     return path.resolve()

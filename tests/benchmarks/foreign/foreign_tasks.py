@@ -13,12 +13,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from robot_rl.types import Array
-
-Expert = Callable[[Mapping[str, Array]], Array]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,18 +25,17 @@ class ForeignTask:
     """An id for `env.id`, and who shows the task."""
 
     id: str
-    expert: Expert
+    expert: Callable[[Any], Array]
+    """Of what the environment observes, in its own form."""
     package: str
 
 
 def fetch_push_expert(obs: Mapping[str, Array]) -> Array:
     """Goes behind the block as seen from the goal, down, and pushes; (4,) in [-1, 1].
 
-    The state is achieved_goal (3), desired_goal (3), then the observation: gripper (3), block (3).
-    An action of 1 moves the gripper 5 cm.
+    The observation begins with gripper (3) and block (3). An action of 1 moves 5 cm.
     """
-    state = np.asarray(obs["state"], np.float64)
-    goal, gripper, block = state[3:6], state[6:9], state[9:12]
+    goal, gripper, block = obs["desired_goal"], obs["observation"][:3], obs["observation"][3:6]
     to_goal = goal[:2] - block[:2]
     distance = float(np.linalg.norm(to_goal))
     if distance < 0.02:
@@ -71,14 +69,14 @@ CUBE_TARGET = np.array([0.50, 0.0, 0.02])
 CARRY, GRASPED = 0.12, 0.5
 
 
-def cube_single_expert(obs: Mapping[str, Array]) -> Array:
+def cube_single_expert(obs: Array) -> Array:
     """Above the cube, down, close, up, over the target, down; (5,) in [-1, 1].
 
     The state is joints (6), their velocities (6), pinch position (3), cos and sin of its yaw,
     opening, contact, cube position (3), its quaternion (4), cos and sin of its yaw. Actions of 1
     are 5 cm, 0.3 rad and the whole stroke of the gripper (1 closes).
     """
-    state = np.asarray(obs["state"], np.float64)
+    state = np.asarray(obs, np.float64)
     pinch, cube = state[12:15] / SCALE + CENTRE, state[19:22] / SCALE + CENTRE
     yaw, cube_yaw = np.arctan2(state[16], state[15]), np.arctan2(state[27], state[26])
     turn = (cube_yaw - yaw + np.pi / 4) % (np.pi / 2) - np.pi / 4
