@@ -15,7 +15,7 @@ import numpy as np
 from robot_rl.errors import WireError
 from robot_rl.interfaces import Operator, RobotEnvironment, TransitionSink
 from robot_rl.rollout.arbitration import MAX_AGE_NS, InterventionState, arbitrate
-from robot_rl.rollout.episode import Episode, transition_of
+from robot_rl.rollout.episode import NAN, Episode, transition_of
 from robot_rl.rollout.judge import Judge, TaskJudge
 from robot_rl.rollout.operators import Nobody
 from robot_rl.rollout.placement import Planner
@@ -148,7 +148,8 @@ class Rollout:
         proposal = self._propose(now, episode.steps, deterministic)
         hold = self.environment.hold()
         proposed = None if proposal is None else proposal.action
-        sample = self.operator.read(Context(now, proposed, hold))
+        value = NAN if proposal is None else proposal.plan.value
+        sample = self.operator.read(Context(now, proposed, hold, value))
         events = self._events(sample)
         action = self._choose(proposed, sample, events, hold, episode)
         if self.pace is not None:
