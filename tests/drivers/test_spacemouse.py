@@ -10,13 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from robot_rl.data.episodes import read_episodes
 from robot_rl.drivers.operators.spacemouse import SpaceMouseOperator
 from robot_rl.envs.robot_env import RobotEnv
 from robot_rl.errors import ConfigError
 from robot_rl.rollout.arbitration import MAX_AGE_NS
 from robot_rl.rollout.loop import Rollout
 from robot_rl.rollout.placement import Inline
-from robot_rl.runtime.record import ScriptedPolicy
+from robot_rl.runtime.record import ScriptedPolicy, record_demos
 from robot_rl.testing.check_operator import check_operator
 from robot_rl.testing.fake_hidapi import (
     WIRELESS,
@@ -356,3 +357,46 @@ def test_unplugged_in_an_intervention_the_arm_holds_and_a_person_re_arms(desk: D
     held = np.array([step.action for step in sink.steps[6:]])
     assert np.abs(held[:, :6]).max() < 1e-6
     assert {step.intervention_id for step in sink.steps[2:]} == {1}
+
+
+@dataclass
+class Hand:
+    """A person at the mouse: reports for each reading, in their order."""
+
+    desk: Desk
+    mouse: SpaceMouseOperator
+    reports: list[list[bytes]]
+
+    def read(self, context: Context) -> OperatorSample | None:
+        if self.reports:
+            self.desk.hid.send(self.desk.path, *self.reports.pop(0))
+        self.mouse.drain()
+        return self.mouse.read(context)
+
+    def stopped(self) -> bool:
+        return self.mouse.stopped()
+
+    def close(self) -> None:
+        self.mouse.close()
+
+
+def test_demonstrations_are_recorded_and_taken_back_by_its_buttons(
+    desk: Desk, tmp_path: Path
+) -> None:
+    mouse = desk.mouse(
+        now_ns=time.monotonic_ns,
+        buttons={"LEFT": "close", "RIGHT": "undo", "LEFT+RIGHT": "success"},
+    )
+    mouse._opened_ns -= 10**10
+    rest, done = translation(0, 0, 0), [buttons(3), buttons(0)]
+    good = [[FORWARD], [FORWARD, buttons(1)], [rest, *done]]
+    hand = Hand(desk, mouse, [*good, [buttons(2), buttons(0)], *good, *good])
+    env = RobotEnv(fake_bundle(), FakeTask(max_steps=10, tolerance=1e-9))
+    recording = record_demos(env, None, tmp_path / "d", episodes=2, seed=0, operator=hand)
+    assert (recording.kept, recording.undone) == (2, 1)
+    first, second = read_episodes(tmp_path / "d")
+    assert (first.steps, second.steps) == (4, 3)
+    human = second.records["human"][1:]
+    np.testing.assert_allclose(human[:2, 0], 1.0)
+    np.testing.assert_allclose(human[:2, 6], [1.0, -1.0])  # open as it was, then closed
+    assert second.success == 1
