@@ -19,7 +19,7 @@ import numpy as np
 
 from robot_rl.data.replay import END, Replay
 from robot_rl.errors import DataError
-from robot_rl.sampling import PoolName, Sampling
+from robot_rl.sampling import Interventions, PoolName, Sampling
 from robot_rl.specs import EnvSpec
 from robot_rl.types import Array, Batch
 
@@ -31,6 +31,7 @@ def replay_for(
     capacity: int,
     streams: int,
     datasets: Mapping[PoolName, int],
+    interventions: Interventions = "all",
     memory_limit_gb: float | None = None,
 ) -> Replay:
     """A replay that keeps what `sampling` asks for, see `Replay`."""
@@ -42,6 +43,7 @@ def replay_for(
         pools={share.name for share in sampling.pools} | {"online"},
         returns=sampling.discount if sampling.return_to_go else None,
         reward=(sampling.reward_scale, sampling.reward_shift),
+        interventions=interventions,
         memory_limit_gb=memory_limit_gb,
     )
 
