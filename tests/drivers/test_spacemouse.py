@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pty
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -10,10 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from robot_rl.config import load_config
 from robot_rl.data.episodes import read_episodes
 from robot_rl.drivers.operators.spacemouse import SpaceMouseOperator
 from robot_rl.envs.robot_env import RobotEnv
 from robot_rl.errors import ConfigError
+from robot_rl.factory import make_operator
 from robot_rl.rollout.arbitration import MAX_AGE_NS
 from robot_rl.rollout.loop import Rollout
 from robot_rl.rollout.placement import Inline
@@ -400,3 +404,20 @@ def test_demonstrations_are_recorded_and_taken_back_by_its_buttons(
     np.testing.assert_allclose(human[:2, 0], 1.0)
     np.testing.assert_allclose(human[:2, 6], [1.0, -1.0])  # open as it was, then closed
     assert second.success == 1
+
+
+def test_the_shipped_configs_make_one(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    env = RobotEnv(fake_bundle(), FakeTask())
+    for words in (
+        ["teleop=spacemouse", f"teleop.path={desk.path}", "teleop.buttons.RIGHT=stop"],
+        ["teleop=spacemouse_keys"],
+    ):
+        person, terminal = pty.openpty()
+        monkeypatch.setattr("sys.stdin", os.fdopen(terminal))
+        operator = make_operator(load_config(words), env)
+        desk.hid.send(desk.path, buttons(2))
+        if isinstance(operator, SpaceMouseOperator):
+            while not operator.stopped():
+                time.sleep(0.001)
+        operator.close()
+        os.close(person)
