@@ -13,6 +13,10 @@ dataset that is no demonstration. success: training episodes of the log that end
 intervention: steps of the log that a person chose. validation: demonstrations held out of all
 others."""
 
+Interventions: TypeAlias = Literal["all", "success"]
+"""Which steps that people chose online join the demo pool: all, or those of episodes that ended in
+success."""
+
 
 @dataclass(frozen=True, slots=True)
 class PoolShare:

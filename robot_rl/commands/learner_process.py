@@ -107,6 +107,7 @@ def make_sampler(settings: RunSettings, sampling: Sampling, spec: EnvSpec, *, lo
         capacity=settings.replay.capacity if log else 0,
         streams=settings.actors if log else 0,
         datasets={pool: sum(map(len, episodes)) for pool, episodes in found.items()},
+        interventions=demos.interventions,
         memory_limit_gb=settings.replay.memory_limit_gb,
     )
     for pool, episodes in found.items():

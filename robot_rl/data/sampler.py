@@ -19,7 +19,7 @@ import numpy as np
 
 from robot_rl.data.replay import END, Replay
 from robot_rl.errors import DataError
-from robot_rl.sampling import PoolName, Sampling
+from robot_rl.sampling import Interventions, PoolName, Sampling
 from robot_rl.specs import EnvSpec
 from robot_rl.types import Array, Batch
 
@@ -31,6 +31,7 @@ def replay_for(
     capacity: int,
     streams: int,
     datasets: Mapping[PoolName, int],
+    interventions: Interventions = "all",
     memory_limit_gb: float | None = None,
 ) -> Replay:
     """A replay that keeps what `sampling` asks for, see `Replay`."""
@@ -45,6 +46,7 @@ def replay_for(
             1.0 if sampling.reward_scale is None else sampling.reward_scale,
             sampling.reward_shift,
         ),
+        interventions=interventions,
         memory_limit_gb=memory_limit_gb,
     )
 
