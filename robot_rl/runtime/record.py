@@ -17,6 +17,7 @@ from robot_rl.interfaces import Operator, Policy, RobotEnvironment
 from robot_rl.rollout.episode import Episode
 from robot_rl.rollout.judge import Judge, TaskJudge
 from robot_rl.rollout.loop import Rollout
+from robot_rl.rollout.moments import NoMoments
 from robot_rl.rollout.operators import Nobody
 from robot_rl.rollout.placement import Inline
 from robot_rl.rollout.sinks import DatasetSink
@@ -91,12 +92,14 @@ def record_demos(
     meta: Mapping[str, str] | None = None,
     append: bool = False,
     pace: Rate | None = None,
+    moments: NoMoments | None = None,
     on_episode: Callable[[Recording], None] = lambda _: None,
 ) -> Recording:
     """Writes episodes into a new dataset at `path`, or (`append`) on to `episodes` in an old one.
 
     policy: demonstrates, a `Policy` or a function of one's own (see `by_function.as_expert`); None:
     a person does, and with hands off the robot keeps its setpoint.
+    moments: where a console sees each step.
     operator: moves, stops and judges. Failed episodes are left out unless `keep_failures`, and so
     are those that a person discards, or that wait for a person who never moves. After 3 failures
     beyond what was asked for, DataError says that the demonstrator does not solve the task. A stop
@@ -124,6 +127,7 @@ def record_demos(
         person,
         judge or TaskJudge(),
         sink,
+        moments or NoMoments(),
         actor=actor,
         epoch=epoch,
         proposal_source=Source.DEMO,
