@@ -17,6 +17,16 @@ find_python() {
     exit 2
 }
 
+# install_chromium: the system's browser and its driver, for the browser lane; needs root once.
+install_chromium() {
+    if command -v chromium > /dev/null && command -v chromedriver > /dev/null; then
+        return
+    fi
+    echo "launch: installing chromium and chromium-driver"
+    apt-get update -q
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends chromium chromium-driver
+}
+
 # make_environment [extra]: installs the project, editable, at the versions that were tested.
 # An environment with an extra serves one that asks for none.
 make_environment() {

@@ -21,6 +21,7 @@ RULES: dict[str, set[str]] = {
     "robot_rl/wire": {ENVS, DRIVERS, "robot_rl.data"} | LEARNING | TORCH,
     "robot_rl/data": {ENVS, DRIVERS} | LEARNING | TORCH,
     "robot_rl/runtime": {ENVS, DRIVERS} | TORCH,
+    "robot_rl/console": {ENVS, DRIVERS, "robot_rl.data"} | LEARNING | TORCH,
     "robot_rl/report": {ENVS, DRIVERS} | LEARNING | TORCH,
     "robot_rl/testing": {ENVS, DRIVERS},
     "robot_rl": {ENVS, DRIVERS, "lerobot", "jax", "rospy", "pickle", "dill", "cloudpickle"},

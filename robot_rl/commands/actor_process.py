@@ -11,12 +11,14 @@ from omegaconf import DictConfig
 
 from robot_rl.commands.child_config import ActorConfig, PolicyConfig, child_command
 from robot_rl.commands.common import settings_of
+from robot_rl.commands.console import with_page
 from robot_rl.errors import HandshakeError
 from robot_rl.factory import make_env, make_operator, make_policy
 from robot_rl.interfaces import RobotEnvironment
 from robot_rl.metrics.reader import read_metrics
 from robot_rl.metrics.writer import BackgroundMetricsWriter, MetricsWriter
 from robot_rl.rollout.loop import Rollout
+from robot_rl.rollout.moments import Moments, NoMoments
 from robot_rl.rollout.placement import Inline, Planner, PolicyProcess
 from robot_rl.rollout.plans import PlanFollower
 from robot_rl.rollout.stop_watch import StopWatcher
@@ -50,8 +52,12 @@ def run_actor(config: ActorConfig, stopping: Callable[[], bool]) -> None:
         robot.callback(environment.close)
         link = ActorLink(runtime_dir, environment.spec, actor_id, epoch)
         stack.callback(link.close)
-        operator = make_operator(cfg, environment)
+        operator, moments = make_operator(cfg, environment), NoMoments()
+        if settings.console == "web":
+            operator = with_page(operator, environment, runtime_dir, actor_id)
+            moments = Moments(runtime_dir, actor_id, environment.spec)
         stack.callback(operator.close)
+        stack.callback(moments.close)
         planner = make_planner(cfg, folder, environment, settings)
         stack.callback(planner.close)
         rollout = Rollout(
@@ -59,6 +65,7 @@ def run_actor(config: ActorConfig, stopping: Callable[[], bool]) -> None:
             planner,
             operator,
             sink=link,
+            moments=moments,
             actor=actor_id,
             epoch=epoch,
             follower=PlanFollower(replan_every=settings.actor.replan_every),

@@ -16,6 +16,7 @@ import msgspec
 from robot_rl.commands.child_config import (
     ActorConfig,
     AnyChild,
+    ConsoleConfig,
     EvaluatorConfig,
     LearnerConfig,
     PolicyConfig,
@@ -28,6 +29,7 @@ ROLES: dict[type[msgspec.Struct], tuple[str, str]] = {
     PolicyConfig: ("robot_rl.commands.policy_process", "run_policy"),
     LearnerConfig: ("robot_rl.commands.learner_process", "run_learner"),
     EvaluatorConfig: ("robot_rl.commands.evaluator_process", "run_evaluator"),
+    ConsoleConfig: ("robot_rl.commands.console_process", "run_console"),
 }
 """Each role is imported in its own process only: an actor never loads torch."""
 

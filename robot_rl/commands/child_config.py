@@ -49,7 +49,20 @@ class PolicyConfig(
     """Number of the descriptor that the actor handed over."""
 
 
-AnyChild: TypeAlias = ActorConfig | PolicyConfig | LearnerConfig | EvaluatorConfig
+class ConsoleConfig(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="role", tag="console"
+):
+    """A page in a browser for one actor."""
+
+    runtime_dir: str
+    actor: str
+    port: int
+    """The first one tried; the next that is free is taken."""
+    acts: bool = True
+    """Whether its buttons may move and judge; without, it shows and stops."""
+
+
+AnyChild: TypeAlias = ActorConfig | PolicyConfig | LearnerConfig | EvaluatorConfig | ConsoleConfig
 
 
 def child_command(config: AnyChild) -> list[str]:

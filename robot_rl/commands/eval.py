@@ -3,6 +3,7 @@
 robot-rl eval runs/mine
 robot-rl eval runs/mine --episodes 100 --seed 7 --json --video eval.mp4
 robot-rl eval runs/mine --step 5000            (an earlier snapshot)
+robot-rl eval runs/mine --web                  (a page in a browser that shows it, and stops)
 robot-rl eval runs/mine --sampled              (actions drawn as in training, not the policy's mode)
 """
 
@@ -23,16 +24,20 @@ from robot_rl.commands.common import (
     config_folders,
     settings_of,
 )
+from robot_rl.commands.console import check_console, console_of
 from robot_rl.commands.output import emit
 from robot_rl.commands.trust import check_targets
 from robot_rl.commands.video import record_video
 from robot_rl.config import build, config_file, plain, section
 from robot_rl.errors import CheckpointError, ConfigError
 from robot_rl.factory import agent_name, check_same_spec, make_env, make_policy
+from robot_rl.interfaces import Policy, RobotEnvironment
 from robot_rl.report.statistics import wilson_interval
 from robot_rl.report.video import check_suffix
 from robot_rl.rollout.loop import Rollout
+from robot_rl.rollout.operators import Nobody
 from robot_rl.rollout.placement import Inline
+from robot_rl.rollout.stop_watch import StopWatcher
 from robot_rl.runtime.checkpoint import newest_checkpoint
 from robot_rl.runtime.evaluator import EvaluationResult, evaluate, load_policy, snapshots
 from robot_rl.runtime.rundir import RunDir
@@ -51,6 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="draw actions as in training (the run's evaluation.sampled)",
     )
     parser.add_argument("--video", type=Path, default=None, help="write an MP4 of the episodes")
+    parser.add_argument("--web", action="store_true", help="show it in a browser, in real time")
     add_config_dir(parser)
     add_trust(parser)
 
@@ -67,7 +73,11 @@ def run(options: argparse.Namespace) -> int:
         check_suffix(options.video)
         check_writable(options.video)
     steps, weights, version = newest_policy(folder, cfg, options.step)
-    env = make_env(cfg, render_mode=None if options.video is None else "rgb_array")
+    if options.web and options.video is not None:
+        raise ConfigError("--web and --video exclude each other; valid: one of them")
+    check_console("web" if options.web else False)
+    mode = None if options.video is None else "rgb_array"
+    env = make_env(cfg, real_time=options.web, render_mode=mode)
     try:
         check_same_spec(env.spec, folder.spec(), f"run {options.run_dir}")
         policy = make_policy(cfg, env.spec, seed=settings.seed)
@@ -77,12 +87,25 @@ def run(options: argparse.Namespace) -> int:
         how: dict[str, Any] = {"episodes": options.episodes, "seed": seed, "sampled": sampled}
         if options.video is not None:
             result = record_video(env, policy, options.video, **how)
+        elif options.web:
+            result = evaluate_in_view(env, policy, settings.console_port, **how)
         else:
             result = evaluate(Rollout(env, Inline(policy)), **how)
     finally:
         env.close()
     show(result, steps, sampled, options)
     return 0
+
+
+def evaluate_in_view(
+    env: RobotEnvironment, policy: Policy, port: int, **how: Any
+) -> EvaluationResult:
+    """Evaluates beside a page that shows it and may stop the robot, nothing else: what a person
+    helps with is no figure of the policy's."""
+    with console_of(env, Nobody(), "eval", port, acts=False) as console:
+        rollout = Rollout(env, Inline(policy), moments=console.moments)
+        with StopWatcher(console.operator, env):
+            return evaluate(rollout, **how)
 
 
 def newest_policy(

@@ -3,6 +3,7 @@
   robot-rl record --out demos/mine --episodes 20 task=pick_cube
   robot-rl record --out demos/mine --episodes 40 --append task=pick_cube    (twenty more)
   robot-rl record --out demos/hand --by teleop task=reach teleop=keyboard   (in a terminal)
+  robot-rl record --out demos/hand --by teleop task=reach console=web       (a page in a browser)
   robot-rl record --out demos/push --by my_package.my_policy env=gym env.id=my_package:Push-v0
 
 Who acts: the task's scripted expert, a person (--by teleop), or a function of yours, called with
@@ -25,6 +26,7 @@ from typing import Any
 
 from robot_rl.commands.actor_process import pace_of
 from robot_rl.commands.common import add_overrides, check_writable, compose, settings_of
+from robot_rl.commands.console import check_console, console_of
 from robot_rl.commands.output import emit
 from robot_rl.commands.preflight import preflight
 from robot_rl.commands.prepare import say
@@ -34,6 +36,7 @@ from robot_rl.data.manifest import FILE, read_manifest
 from robot_rl.errors import ConfigError, RobotRLError
 from robot_rl.factory import make_env, make_operator
 from robot_rl.interfaces import Expert, RobotEnvironment
+from robot_rl.rollout.operators import Nobody
 from robot_rl.runtime.by_function import as_expert
 from robot_rl.runtime.record import Recording, ScriptedPolicy, record_demos
 
@@ -67,6 +70,7 @@ def run(options: argparse.Namespace) -> int:
     check_target(path, options, begun)
     cfg = compose(options)
     settings = settings_of(cfg)
+    check_console(settings.console)
 
     def show(recording: Recording) -> None:
         if not options.json:
@@ -91,13 +95,17 @@ def run(options: argparse.Namespace) -> int:
             robot.callback(env.close)
             _, notes = preflight(cfg, env, alone=True)
             say(notes)
-            policy, operator = None, None
+            policy, operator, moments = None, None, None
             if by_hand:
                 operator = make_operator(cfg, env)
                 stack.callback(operator.close)
             else:
                 function = as_expert(env, who_acts(options.by, env))
                 policy = ScriptedPolicy(function, noise, options.seed)
+            if settings.console == "web":
+                page = console_of(env, operator or Nobody(), "record", settings.console_port)
+                console = stack.enter_context(page)
+                operator, moments = console.operator, console.moments
             recording = record_demos(
                 env,
                 policy,
@@ -111,6 +119,7 @@ def run(options: argparse.Namespace) -> int:
                 meta={"noise": str(noise), "recorded_by": options.by},
                 append=begun,
                 pace=pace_of(cfg, env, by_hand),
+                moments=moments,
                 on_episode=show,
                 say=tell,
             )

@@ -39,11 +39,11 @@ class Changes:
 
 
 LEARNING = Changes(
-    ("steps", "console", "actors"),
+    ("steps", "console", "console_port", "actors"),
     ("evaluation", "learner", "actor", "wire", "agent", "replay", "demos"),
 )
 """Hyperparameters too, when they are named: `robot_rl.runtime.changes` keeps what was changed."""
-ACTING = Changes(("console", "actors"), ("actor", "wire"))
+ACTING = Changes(("console", "console_port", "actors"), ("actor", "wire"))
 
 
 def is_resumed(options: argparse.Namespace) -> bool:

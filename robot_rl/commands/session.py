@@ -21,6 +21,7 @@ from robot_rl.commands.child_config import (
     child_command,
 )
 from robot_rl.commands.common import key_setting, schedule_of, settings_of, wire_of
+from robot_rl.commands.console import check_console, console_command, page_address
 from robot_rl.commands.video import NoVideo, video_of_run
 from robot_rl.errors import WireError
 from robot_rl.ingest import process as ingest
@@ -67,6 +68,7 @@ class Session:
     def run(self) -> dict[str, Any]:
         """To the end of the run, or to Ctrl-C; gives a summary with `finished`."""
         interrupted = False
+        check_console(settings_of(self.folder.config()).console)
         signal.signal(signal.SIGTERM, _interrupt)
         self._origin_s = session_origin(self.folder.path)
         self._announce()
@@ -80,12 +82,13 @@ class Session:
                     learner = self._start_learner(runtime, address)
                 with_actors = self.with_actors and acts
                 actors = self._start_actors(runtime, address) if with_actors else []
+                self._start_pages(runtime, len(actors))
                 for child in [learner] if self.with_learner else actors:
                     self._watch(child, console)
                 if settings_of(self.folder.config()).evaluation.where == "actor":
                     for child in actors:  # each evaluates the last weights, then ends
                         self._watch(child, console)
-                self._end("actor", "io")
+                self._end("actor", "io", "console")
                 for child in self.supervisor.named("evaluator"):
                     self._watch(child, console)
         except (KeyboardInterrupt, Deserted) as reason:
@@ -98,7 +101,7 @@ class Session:
             self._say(f"ending: {work} (Ctrl-C again does not help)")
             signal.signal(signal.SIGINT, signal.SIG_IGN)
         finally:
-            self._end("actor", "io", "evaluator", "learner", "ingest")
+            self._end("actor", "io", "console", "evaluator", "learner", "ingest")
             clear_runtime_directory(runtime)
         summary = self._summary()
         if interrupted:
@@ -182,6 +185,18 @@ class Session:
             command = child_command(config)
             actors.append(self.supervisor.start(f"actor-{index}", command, stdin=stdin))
         return actors
+
+    def _start_pages(self, runtime: Path, actors: int) -> None:
+        """A page for each actor here, with console=web."""
+        settings = settings_of(self.folder.config())
+        if settings.console != "web":
+            return
+        for index in range(actors):
+            actor = f"{self.actor_id}-{index}"
+            command = console_command(runtime, actor, settings.console_port)
+            page = self.supervisor.start(f"console-{index}", command)
+            address = page_address(page.process, page.log, runtime, actor)
+            self._say(f"console of {actor}: {address}")
 
     def _wait_ready(self, child: Child) -> None:
         """Until ingest has printed its addresses in this session."""

@@ -17,6 +17,7 @@ from robot_rl.interfaces import Operator, RobotEnvironment, TransitionSink
 from robot_rl.rollout.arbitration import MAX_AGE_NS, InterventionState, arbitrate
 from robot_rl.rollout.episode import NAN, Episode, transition_of
 from robot_rl.rollout.judge import Judge, TaskJudge
+from robot_rl.rollout.moments import NoMoments
 from robot_rl.rollout.operators import Nobody
 from robot_rl.rollout.placement import Planner
 from robot_rl.rollout.plans import PlanFollower, Proposal
@@ -64,6 +65,8 @@ class Rollout:
     operator: Operator = field(default_factory=Nobody)
     judge: Judge = field(default_factory=TaskJudge)
     sink: TransitionSink = field(default_factory=NullSink)
+    moments: NoMoments = field(default_factory=NoMoments)
+    """Where a console sees each moment."""
     actor: str = ""
     epoch: int = 1
     follower: PlanFollower = field(default_factory=PlanFollower)
@@ -140,6 +143,7 @@ class Rollout:
             stamps=self._camera_stamps(now),
             purpose=purpose,
         )
+        self.moments.begin(now, episode, self.planner.version)
         self._sequence += 1
         while not episode.done and proceed(episode):
             now = self._tick(now, episode, deterministic)
@@ -193,6 +197,7 @@ class Rollout:
         episode.episode_return += after.reward
         episode.success, episode.fault = after.success, after.fault
         episode.human_steps += action.source is Source.HUMAN
+        self.moments.step(after, action, proposal, episode, self.planner.version)
         self.late_periods += after.late_ns > self.slack_ns
         seconds = self.seconds
         seconds["policy"] += chosen - begin

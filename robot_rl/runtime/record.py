@@ -18,6 +18,7 @@ from robot_rl.interfaces import Operator, Policy, RobotEnvironment
 from robot_rl.rollout.episode import Episode
 from robot_rl.rollout.judge import Judge, TaskJudge
 from robot_rl.rollout.loop import Rollout
+from robot_rl.rollout.moments import NoMoments
 from robot_rl.rollout.operators import Nobody
 from robot_rl.rollout.placement import Inline
 from robot_rl.rollout.sinks import DatasetSink
@@ -95,6 +96,7 @@ def record_demos(
     meta: Mapping[str, str] | None = None,
     append: bool = False,
     pace: Rate | None = None,
+    moments: NoMoments | None = None,
     on_episode: Callable[[Recording], None] = lambda _: None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Recording:
@@ -102,6 +104,7 @@ def record_demos(
 
     policy: demonstrates, a `Policy` or a function of one's own (see `by_function.as_expert`); None:
     a person does, and with hands off the robot keeps its setpoint.
+    moments: where a console sees each step.
     operator: moves, stops and judges; UNDO takes back the episode kept last, PAUSE waits before the
     next one. Failed episodes are left out unless `keep_failures`, and so are those that a person
     discards, or that wait for a person who never moves. After 3 failures beyond what was asked for,
@@ -130,6 +133,7 @@ def record_demos(
         operator or Nobody(),
         judge or TaskJudge(),
         sink,
+        moments or NoMoments(),
         actor=actor,
         epoch=epoch,
         proposal_source=Source.DEMO,

@@ -118,4 +118,6 @@ class RunSettings:
     evaluation: EvaluationSettings
     learner: LearnerSettings
     actor: ActorSettings
-    console: bool
+    console: bool | Literal["web"]
+    """A view in the terminal, or a page in a browser."""
+    console_port: Annotated[int, Meta(ge=0, le=65535)] = 8080

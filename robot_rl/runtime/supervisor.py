@@ -43,6 +43,8 @@ class Supervisor:
     logs: Path
     lasting: Sequence[str] = ("ingest", "io")
     """Children that end only when they are told to: any other end of theirs is an error."""
+    optional: Sequence[str] = ("console",)
+    """Children that a run goes on without, however they end."""
     children: list[Child] = field(default_factory=list)
 
     def start(
@@ -76,6 +78,8 @@ class Supervisor:
     def check(self) -> None:
         """Raises ProcessFailed with the last lines of a child that ended as it should not."""
         for child in self.children:
+            if child.name.partition("-")[0] in self.optional:
+                continue
             code = child.process.poll()
             lasting = child.name.partition("-")[0] in self.lasting
             last = child.last_lines(1) if code == 2 else ""

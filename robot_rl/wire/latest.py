@@ -89,6 +89,8 @@ class LatestWriter:
         version: int = 0,
         value: float = float("nan"),
         purpose: Purpose = Purpose.TRAINING,
+        success_rate: float = float("nan"),
+        intervention_rate: float = float("nan"),
     ) -> None:
         """Writes one moment over the last; never waits, allocates nothing that grows."""
         views = self._views
@@ -104,6 +106,8 @@ class LatestWriter:
             ("index", index),
             ("reward", step.reward),
             ("value", value),
+            ("success_rate", success_rate),
+            ("intervention_rate", intervention_rate),
             ("stage", step.stage),
             ("success", step.success),
             ("purpose", purpose),
@@ -191,6 +195,11 @@ class LatestReader:
             return moment(np.frombuffer(found, self._dtype, 1)[0], self._spec)
         except ValueError as error:
             raise DataError(f"{self.path}: {error}") from error
+
+    @property
+    def spec(self) -> EnvSpec | None:
+        """Of what was read last; None before the first moment."""
+        return None if self._page is None else self._spec
 
     def close(self) -> None:
         """Frees the memory; may be called twice."""

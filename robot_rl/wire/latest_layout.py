@@ -31,6 +31,8 @@ _NUMBERS = [
     ("intervention_id", "<u4"),
     ("reward", "<f4"),
     ("value", "<f4"),
+    ("success_rate", "<f4"),
+    ("intervention_rate", "<f4"),
     ("source", "u1"),
     ("stage", "u1"),
     ("success", "i1"),
@@ -90,6 +92,10 @@ class Latest:
     value: float
     """The policy's estimate, NaN where it makes none."""
     purpose: Purpose
+    success_rate: float
+    """Of the newest judged episodes, NaN before the first."""
+    intervention_rate: float
+    """Share of the newest episodes' steps in which a person acted, NaN before the first."""
     written_ns: int
     """CLOCK_MONOTONIC of this host."""
 
@@ -136,6 +142,8 @@ def moment(block: Array, spec: EnvSpec) -> Latest:
         version=int(block["version"]),
         value=float(block["value"]),
         purpose=Purpose(int(block["purpose"])),
+        success_rate=float(block["success_rate"]),
+        intervention_rate=float(block["intervention_rate"]),
         written_ns=int(block["written_ns"]),
     )
 
