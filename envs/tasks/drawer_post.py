@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -23,6 +24,9 @@ CATCH_WIDTH = 0.002
 """From here on the catch pulls no more, m."""
 MOVING = 5e-4
 """From this opening on the expert goes on with its pull, m."""
+GATE, NEAR = POST[0] - 0.075, 0.012
+"""x in the cabinet's frame, y = 0: where the expert waits before it takes a side, and within what
+distance of it, m."""
 BESIDE, ASIDE = 0.13, 0.16
 """Sideways from the post, m: where the hand passes it, and where the expert steers."""
 BEHIND = POST[0] + 0.055
@@ -32,7 +36,7 @@ AHEAD = POST[0] - 0.015
 FORWARD = 4.5
 """Forward way for a unit of sideways way and a metre that is left to AHEAD."""
 DECISION = 0.1
-"""Time between two decisions to pull or to wait, s."""
+"""Time between two decisions to go on or to wait, s."""
 
 
 CATCH = f'''
@@ -45,9 +49,10 @@ class DrawerPost(DrawerOpen):
     """Success: the drawer open by `opening`. Reward 1 then, else 0; a post hit ends it with 0.
 
     Two ways lead round the post; the expert takes the side that a coin picks at each reset, and
-    the observation does not tell which. Before the pull it waits, each period with the chance
-    `dwell`. The mean of its actions runs into the post, and at the handle it does not pull the
-    catch open: the springs' force follows the setpoint's lead.
+    the observation does not tell which. Before the post and before the pull it waits, each period
+    with the chance `dwell`. The mean of both ways runs into the post, the mean of waiting and going
+    stays where it is, and at the handle it does not pull the catch open: the springs' force follows
+    the setpoint's lead.
     """
 
     name = "drawer_post"
@@ -56,7 +61,7 @@ class DrawerPost(DrawerOpen):
         self,
         max_steps: int = 120,
         opening: float = 0.06,
-        cabinet_x: Range = (0.65, 0.67),
+        cabinet_x: Range = (0.66, 0.69),
         cabinet_y: Range = (-0.04, 0.04),
         cabinet_yaw: Range = (-0.1, 0.1),
         start: tuple[float, float, float] = (0.36, 0.0, 0.13),
@@ -67,7 +72,7 @@ class DrawerPost(DrawerOpen):
         """Positions, opening and noise (uniform, per axis) in m, base frame; yaw in rad.
 
         catch: force of the magnet that keeps the closed drawer, N. dwell: chance that the expert,
-        its gripper closed on the handle, waits for another period.
+        before the post or with its gripper closed on the handle, waits for another period.
         """
         super().__init__(
             max_steps, opening, cabinet_x, cabinet_y, cabinet_yaw, (0.0, 0.0), start, start_noise
@@ -110,27 +115,33 @@ class DrawerPost(DrawerOpen):
         )
 
     def expert(self, world: World, state: RobotState) -> CartesianCommand:
-        """Aside to the coin's side on the way forward, past the post, then as for any drawer."""
+        """To the gate, aside to the coin's side and past the post, then as for any drawer."""
         cabinet_pose = world.object_pose("cabinet")
         x, y, _ = pose_multiply(pose_inverse(cabinet_pose), state.pose[0])[:3].tolist()
         if x >= BEHIND:
             return super().expert(world, state)
         aside = self._side * ASIDE
-        if self._side * y < BESIDE:
-            x += FORWARD * max(AHEAD - x, 0.0) * abs(aside - y)
-        else:
+        if self._side * y >= BESIDE:
             x = BEHIND + 0.05
+        elif x < GATE - NEAR:
+            x, aside = GATE - (2.0 * NEAR if abs(y) > NEAR else 0.0), 0.0
+        elif math.hypot(x - GATE, y) < NEAR and self._waits(state):
+            x, aside = GATE, 0.0
+        else:
+            x += FORWARD * max(AHEAD - x, 0.0) * abs(aside - y)
         height = float(world.object_pose("handle")[2]) + CLEAR
         goal = pose_multiply(cabinet_pose, np.array([x, aside, height, 1.0, 0.0, 0.0, 0.0]))
         yaw = heading(cabinet_pose[3:])
         return CartesianCommand(pose_down(goal[:3], yaw)[None], np.array([0.08]), state.stamp_ns)
 
     def _pull(self, world: World, state: RobotState) -> float:
-        # A coin for each period by the robot's clock, so that the expert needs no memory.
-        if world.joint_position("drawer") > MOVING:
-            return super()._pull(world, state)
+        moving = world.joint_position("drawer") > MOVING
+        return super()._pull(world, state) if moving or not self._waits(state) else 0.0
+
+    def _waits(self, state: RobotState) -> bool:
+        """A coin for each period by the robot's clock, so that the expert needs no memory."""
         coin = np.random.default_rng([self._coins, round(1e-9 * state.stamp_ns / DECISION)])
-        return 0.0 if coin.random() < self._dwell else super()._pull(world, state)
+        return coin.random() < self._dwell
 
     def _standing(self, world: World) -> Array:
         """Pose (7,) of the post where it was put."""
