@@ -14,8 +14,10 @@ from omegaconf import DictConfig
 
 from robot_rl.config import build, config_file, load_config, plain, section, target_class
 from robot_rl.errors import ConfigError, SpecError
-from robot_rl.interfaces import Policy, TeleopDevice
+from robot_rl.interfaces import Bundle, Policy, TeleopDevice
 from robot_rl.specs import EnvSpec
+
+DRIVER = "robot_rl.drivers.remote.launch.make"
 
 
 def make_env(cfg: DictConfig, *, real_time: bool = False, render_mode: str | None = None) -> Any:
@@ -28,7 +30,7 @@ def make_env(cfg: DictConfig, *, real_time: bool = False, render_mode: str | Non
     cameras = plain(cfg.camera)["names"]
     if real_time:
         robot_node["real_time"] = True
-    bundle = build(robot_node, config_file(cfg, "robot"))
+    bundle = make_robot(robot_node, config_file(cfg, "robot"))
     return build(
         cfg.env,
         where,
@@ -37,6 +39,20 @@ def make_env(cfg: DictConfig, *, real_time: bool = False, render_mode: str | Non
         cameras=tuple(cameras),
         render_mode=render_mode,
     )
+
+
+def make_robot(node: dict[str, Any], where: str) -> Bundle:
+    """The robot and world of a robot's config: here, or with `driver` settings in a driver process
+    of its own."""
+    driver = node.pop("driver", None)
+    if driver is None:
+        bundle: Bundle = build(node, where)
+        return bundle
+    if not isinstance(driver, dict):
+        raise ConfigError(f"{where}: driver: {driver!r}; valid: null, or settings as {{pacing: free}}")
+    make = target_class({"_target_": DRIVER}, where)
+    remote: Bundle = make(node, where, **driver)
+    return remote
 
 
 def make_policy(cfg: DictConfig, spec: EnvSpec, *, seed: int) -> Policy:
