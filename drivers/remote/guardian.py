@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from robot_rl.drivers.remote.page import read_beat
+from robot_rl.drivers.remote.page import BeatReader
 
 PERIOD_S = 0.005
 LATE_SELF_NS = 40_000_000
@@ -55,12 +55,12 @@ def guard(
     environment = {**os.environ, "ROBOT_RL_PARENT": str(os.getpid())}
     driver = subprocess.Popen(command, stdin=subprocess.DEVNULL, env=environment)
     watch = Watch()
-    page = directory / "page"
+    page = BeatReader(directory / "page")
     while driver.poll() is None:
         if stopping():
             driver.terminate()
             return _leave(directory, driver)
-        beat, allowed = read_beat(page)
+        beat, allowed = page.read()
         now = now_ns()
         if watch.hung(now, beat, allowed):
             driver.kill()

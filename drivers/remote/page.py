@@ -1,15 +1,15 @@
 """The page of memory that a driver process and the actor's process share.
 
 Two slots, each with one writer and a sequence lock (odd while it is written): the newest state, from
-the driver; the newest command, from the actor. And words of 8 bytes, written whole: the driver's
-heartbeat and how long its next one may take, and a counter of stops, which any thread may raise.
+the driver; the newest command, from the actor. And words of 8 bytes: the driver's heartbeat and how
+long its next one may take, and a number that each stop changes, which any thread may write. Words are
+written through an aligned int64 view, whole; `struct.pack_into` would zero them first.
 """
 
 from __future__ import annotations
 
 import mmap
 import os
-import struct
 import time
 from enum import IntEnum
 from pathlib import Path
@@ -27,7 +27,7 @@ from robot_rl.types import (
 )
 
 _MAGIC = b"RRLDRIV1"
-_WORD = struct.Struct("<q")
+_WORD = 8
 _BEAT, _ALLOWED, _STOPS, _STOP_TEXT, _TEXT_BYTES, _SLOTS = 64, 72, 128, 136, 256, 512
 _TRIES = 50
 TEXT = f"S{_TEXT_BYTES}"
@@ -93,24 +93,25 @@ def command_dtype(arms: int, joints: int) -> np.dtype[np.void]:
 class Slot:
     """The newest record of one writer."""
 
-    def __init__(self, page: mmap.mmap, at: int, dtype: np.dtype[np.void]) -> None:
-        self._page, self._at, self._dtype = page, at, dtype
-        self._body = at + _WORD.size
+    def __init__(self, page: mmap.mmap, words: Array, at: int, dtype: np.dtype[np.void]) -> None:
+        """`at` is a multiple of 8; `words` the page as int64."""
+        self._page, self._words, self._lock, self._dtype = page, words, at // _WORD, dtype
+        self._body = at + _WORD
         self.end = self._body + dtype.itemsize
         self._last: bytes = bytes(dtype.itemsize)
 
     def write(self, record: Array) -> None:
-        lock = _WORD.unpack_from(self._page, self._at)[0] | 1
-        _WORD.pack_into(self._page, self._at, lock)
+        lock = int(self._words[self._lock]) | 1
+        self._words[self._lock] = lock
         self._page[self._body : self.end] = record.tobytes()
-        _WORD.pack_into(self._page, self._at, lock + 1)
+        self._words[self._lock] = lock + 1
 
     def read(self) -> Array:
         """() record, a copy; the last whole one while it stays half written."""
         for _ in range(_TRIES):
-            lock = _WORD.unpack_from(self._page, self._at)[0]
+            lock = int(self._words[self._lock])
             data = self._page[self._body : self.end]
-            if lock % 2 == 0 and _WORD.unpack_from(self._page, self._at)[0] == lock:
+            if lock % 2 == 0 and int(self._words[self._lock]) == lock:
                 self._last = data
                 break
         return np.frombuffer(self._last, self._dtype)[0]
@@ -126,7 +127,8 @@ class Page:
 
     def __init__(self, path: Path, arms: int, joints: int, *, create: bool = False) -> None:
         state, command = state_dtype(arms, joints), command_dtype(arms, joints)
-        size = _SLOTS + state.itemsize + command.itemsize + 4 * _WORD.size
+        command_at = -(-(_SLOTS + _WORD + state.itemsize) // _WORD) * _WORD
+        size = -(-(command_at + _WORD + command.itemsize) // _WORD) * _WORD
         if create:
             aside = path.with_suffix(".new")
             aside.write_bytes(_MAGIC.ljust(size, b"\0"))
@@ -140,46 +142,47 @@ class Page:
             os.close(descriptor)
         if self._map[: len(_MAGIC)] != _MAGIC:
             raise DataError(f"{path} is no driver's page")
-        self.state = Slot(self._map, _SLOTS, state)
-        self.command = Slot(self._map, -(-self.state.end // 8) * 8, command)
+        self._words = np.frombuffer(self._map, np.int64)
+        self.state = Slot(self._map, self._words, _SLOTS, state)
+        self.command = Slot(self._map, self._words, command_at, command)
         self.arms, self.joints = arms, joints
 
     def beat(self, allowed_ns: int) -> None:
         """The driver's loop runs; its next beat comes within `allowed_ns`."""
-        _WORD.pack_into(self._map, _ALLOWED, allowed_ns)
-        _WORD.pack_into(self._map, _BEAT, time.monotonic_ns())
+        self._words[_ALLOWED // _WORD] = allowed_ns
+        self._words[_BEAT // _WORD] = time.monotonic_ns()
 
     def last_beat(self) -> tuple[int, int]:
         """(monotonic ns of the last beat or 0 before the first, ns the next may take)."""
-        return _read_word(self._map, _BEAT), _read_word(self._map, _ALLOWED)
+        return int(self._words[_BEAT // _WORD]), int(self._words[_ALLOWED // _WORD])
 
     def stop(self, reason: str) -> None:
         """Any thread of the actor's process: asks the driver to trip. Two at once count as one."""
         text = reason.encode()[: _TEXT_BYTES - 1]
         self._map[_STOP_TEXT : _STOP_TEXT + _TEXT_BYTES] = text.ljust(_TEXT_BYTES, b"\0")
-        _WORD.pack_into(self._map, _STOPS, time.monotonic_ns())
+        self._words[_STOPS // _WORD] = time.monotonic_ns()
 
     def stop_asked(self) -> tuple[int, str]:
         """(another number for each stop, its reason)."""
         text = self._map[_STOP_TEXT : _STOP_TEXT + _TEXT_BYTES]
-        return _read_word(self._map, _STOPS), text.rstrip(b"\0").decode(errors="replace")
-
-    def close(self) -> None:
-        self._map.close()
+        return int(self._words[_STOPS // _WORD]), text.rstrip(b"\0").decode(errors="replace")
 
 
-def _read_word(page: mmap.mmap, at: int) -> int:
-    return int(_WORD.unpack_from(page, at)[0])
+class BeatReader:
+    """The heartbeat of a page whose sizes need not be known; (0, 0) while there is no page."""
 
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._words: Array | None = None
 
-def read_beat(path: Path) -> tuple[int, int]:
-    """As `Page.last_beat`, without knowing the page's sizes; (0, 0) while there is no page."""
-    try:
-        with path.open("rb") as file:
-            head = file.read(_SLOTS)
-    except FileNotFoundError:
-        return 0, 0
-    return _WORD.unpack_from(head, _BEAT)[0], _WORD.unpack_from(head, _ALLOWED)[0]
+    def read(self) -> tuple[int, int]:
+        if self._words is None:
+            if not self._path.exists():
+                return 0, 0
+            with self._path.open("rb") as file:
+                head = mmap.mmap(file.fileno(), _SLOTS, prot=mmap.PROT_READ)
+            self._words = np.frombuffer(head, np.int64)
+        return int(self._words[_BEAT // _WORD]), int(self._words[_ALLOWED // _WORD])
 
 
 def put_state(record: Array, state: RobotState) -> None:

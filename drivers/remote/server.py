@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -26,6 +27,7 @@ from robot_rl.types import Array
 
 MS = 1_000_000
 FOREVER_NS = 1 << 62
+IDLE_S = 0.02
 STOP_NS = 60 * MS
 """Time given to a stop before the device is closed: three ticks of the safety layer."""
 
@@ -101,21 +103,18 @@ class DriverServer:
     def wait_for_actor(self, seconds: float, stopping: Callable[[], bool]) -> bool:
         """Waits for the first actor of an owned driver."""
         self._listener.settimeout(0.05)
-        deadline = self._clock_wall() + round(seconds * 1e9)
-        while self._actor is None and not stopping() and self._clock_wall() < deadline:
+        deadline = time.monotonic() + seconds
+        while self._actor is None and not stopping() and time.monotonic() < deadline:
             self._beat(slow=True)
             with suppress(TimeoutError):
                 self._take(self._listener.accept()[0])
         self._listener.setblocking(False)
         return self._actor is not None
 
-    @staticmethod
-    def _clock_wall() -> int:
-        return PacedClock().now_ns()
-
     def _turn(self) -> None:
-        """One request, or a little time."""
-        if self._actor is not None and self._actor.readable(0.05 if self._stepped else 0.0):
+        """One request, or a little time. Nothing passes before a robot is connected."""
+        idle = self._stepped or not self._connected
+        if self._actor is not None and self._actor.readable(IDLE_S if idle else 0.0):
             try:
                 self._serve(self._actor)
             except Gone as error:
@@ -124,8 +123,12 @@ class DriverServer:
             return
         with suppress(BlockingIOError):
             self._take(self._listener.accept()[0])
-        if not self._stepped:
+        if not idle:
             self._clock.sleep_until(self._clock.now_ns() + self._settings.service_ms * MS)
+            return
+        if self._actor is None:
+            time.sleep(IDLE_S)
+        self._beat()
 
     def _take(self, sock: socket.socket) -> None:
         """Greets who has connected: the actor stays, a person is served once."""
