@@ -164,6 +164,7 @@ class SafeRobot:
     def move_to(self, pose: Array, gripper: Array | None = None) -> None:
         """Rests at `pose`; SafetyError outside the workspace, RobotFault when it is not reached."""
         if self._rearm_on_reset and self._connected:
+            self._obey()
             self._fault.forgive()
         self._require_ready()
         goal = self._space.goal(pose, self._gripper if gripper is None else gripper)

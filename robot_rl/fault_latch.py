@@ -36,16 +36,19 @@ class FaultLatch:
         except IndexError:
             return ""
 
-    def latch(self, reason: str) -> None:
-        """Latches a fault that was found here; the first reason stays."""
-        self.reason = self.reason or reason
+    def latch(self, reason: str, *, by_person: bool = False) -> None:
+        """Latches a fault; of several reasons the first stays, and a person's first stop."""
+        if not self.reason:
+            self.reason = reason
+        elif by_person and not self.by_person:
+            self.reason += f"; {reason}"
+        self.by_person |= by_person
 
     def obey(self) -> bool:
         """Latches the stops that were asked for; whether there was one."""
         count = len(self._asked)
         for _ in range(count):
-            self.latch(self._asked.popleft())
-            self.by_person = True
+            self.latch(self._asked.popleft(), by_person=True)
         return count > 0
 
     def forgive(self) -> None:

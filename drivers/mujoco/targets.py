@@ -10,7 +10,7 @@ import numpy as np
 from robot_rl.drivers.mujoco.kinematics import ArmKinematics
 from robot_rl.drivers.mujoco.model import DAMPERS, SPRINGS, mujoco
 from robot_rl.drivers.safety import check_command
-from robot_rl.errors import RobotFault
+from robot_rl.errors import RobotFault, SpecError
 from robot_rl.geometry import pose_add, pose_difference
 from robot_rl.types import Array, Command, JointCommand
 
@@ -99,7 +99,7 @@ class JointTarget:
     def check(self, command: Command) -> Command:
         command = check_command(command, 1, len(self._springs))
         if not isinstance(command, JointCommand):
-            raise RobotFault("the arm is under joint control; valid here: JointCommand")
+            raise SpecError("the arm is under joint control; valid here: JointCommand")
         return command
 
     def set(self, command: Command) -> None:

@@ -23,9 +23,12 @@ from robot_rl.limits import Limits
 from robot_rl.testing.robot_checks import ConformanceFailure, Probe
 from robot_rl.testing.robot_device_checks import DEVICE_CHECKS
 from robot_rl.testing.robot_safety_checks import SAFETY_CHECKS
+from robot_rl.testing.robot_space_checks import SPACE_CHECKS
+from robot_rl.testing.robot_stop_checks import STOP_CHECKS
 
 Check = Callable[[Probe], None]
-ROBOT_CHECKS: tuple[Check, ...] = (*DEVICE_CHECKS, *SAFETY_CHECKS)
+BARE_CHECKS: tuple[Check, ...] = (*DEVICE_CHECKS, *SPACE_CHECKS, *STOP_CHECKS)
+ROBOT_CHECKS: tuple[Check, ...] = (*BARE_CHECKS, *SAFETY_CHECKS)
 """All checks; the second part is for robots behind their safety layer."""
 
 
@@ -51,7 +54,7 @@ def check_robot(
     a bare device whose safety layer is elsewhere. Raises ConformanceError naming each failed check
     and why.
     """
-    chosen = checks if checks is not None else ROBOT_CHECKS if supervised else DEVICE_CHECKS
+    chosen = checks if checks is not None else ROBOT_CHECKS if supervised else BARE_CHECKS
     failures = []
     for check in chosen:
         probe = Probe(factory, limits)

@@ -41,11 +41,60 @@ def violations(poses: Array, dt: float, limits: Limits, tolerance: float = 1e-6)
 
     `tolerance` is relative for rates, and in m and rad for the workspace.
     """
+    lines = _too_fast(poses, dt, limits, tuple(Motion.__dataclass_fields__), tolerance)
+    return lines + _outside(poses, limits, tolerance)
+
+
+def joint_violations(
+    q: Array, poses: Array, dt: float, limits: Limits, tolerance: float = 1e-6
+) -> list[str]:
+    """The same for setpoints in joint space: q (n, j), and the poses (n, 7) of the tool at them.
+
+    Each joint keeps its range, speed, acceleration and jerk; the tool its box, orientation and
+    speeds.
+    """
+    lines = []
+    for order, name in enumerate(("joint_speed", "joint_acceleration", "joint_jerk"), start=1):
+        reached = np.abs(np.diff(q, order, axis=0)).max(axis=0) / dt**order
+        for joint, (rate, most) in enumerate(zip(reached, getattr(limits, name), strict=True)):
+            if not rate <= most * (1.0 + tolerance):
+                lines.append(f"joint {joint + 1}: {name} {rate:.4g} exceeds {most:.4g}")
+    over = np.maximum(np.array(limits.joint_low) - q, q - np.array(limits.joint_high)).max(axis=0)
+    lines += [
+        f"joint {joint + 1} is {away:.3g} rad beyond its range"
+        for joint, away in enumerate(over)
+        if not away <= tolerance
+    ]
+    lines += _too_fast(poses, dt, limits, ("velocity", "angular_velocity"), tolerance)
+    return lines + _outside(poses, limits, tolerance)
+
+
+def stopping_room(poses: Array, dt: float, limits: Limits) -> float:
+    """The least way, m, that is left to a wall where the setpoint of any of the poses (n, 7) ends
+    if it brakes straight ahead from there; negative when one would leave the workspace."""
+    low, high = np.asarray(limits.workspace_low), np.asarray(limits.workspace_high)
+    step = min(limits.acceleration, limits.jerk * dt / 2) * dt
+    velocity = np.diff(poses[:, :3], axis=0) / dt
+    ends, speed = poses[1:, :3].copy(), np.linalg.norm(velocity, axis=1)
+    heading = velocity / np.maximum(speed, 1e-12)[:, None]
+    while (speed := np.maximum(speed - step, 0.0)).any():
+        ends += dt * speed[:, None] * heading
+    return float(np.minimum(ends - low, high - ends).min())
+
+
+def _too_fast(
+    poses: Array, dt: float, limits: Limits, names: tuple[str, ...], tolerance: float
+) -> list[str]:
     motion, lines = motion_of(poses, dt), []
-    for name in Motion.__dataclass_fields__:
+    for name in names:
         reached, most = float(getattr(motion, name)), float(getattr(limits, name))
         if not reached <= most * (1.0 + tolerance):
             lines.append(f"{name} {reached:.4g} exceeds {most:.4g}")
+    return lines
+
+
+def _outside(poses: Array, limits: Limits, tolerance: float) -> list[str]:
+    lines = []
     low, high = np.asarray(limits.workspace_low), np.asarray(limits.workspace_high)
     outside = float(np.maximum(low - poses[:, :3], poses[:, :3] - high).max())
     if not outside <= tolerance:

@@ -10,7 +10,7 @@ from robot_rl.errors import RobotRLError
 from robot_rl.geometry import pose_add, pose_difference
 from robot_rl.interfaces import Robot
 from robot_rl.limits import Limits
-from robot_rl.types import Array, CartesianCommand, RobotState
+from robot_rl.types import Array, CartesianCommand, JointCommand, RobotState
 
 POLICY_NS = 100_000_000
 """A policy period of 10 Hz."""
@@ -54,6 +54,8 @@ class Probe:
         self.robot = factory()
         self.limits = tuple(limits) if limits is not None else self.robot.limits
         self._connected = False
+        self.seen: list[RobotState] = []
+        """States of all samples of `follow`."""
 
     def connect(self) -> RobotState:
         """Connects, checks the state's form, gives it."""
@@ -72,10 +74,17 @@ class Probe:
         clock.sleep_until(clock.now_ns() + ns)
 
     def command(self, pose: Array, width: Array | None = None, *, age_ns: int = 0) -> None:
-        """Commands `pose` (n_arms, 7); `age_ns` back-dates the observation it answers."""
+        """Commands `pose` (n_arms, 7); `age_ns` back-dates the observation it answers. A bare robot
+        in joint space gets the joints that its own kinematics give for it."""
         state = self.robot.read()
         gripper = state.gripper_setpoint if width is None else width
-        self.robot.command(CartesianCommand(pose, gripper, self.robot.clock.now_ns() - age_ns))
+        stamp = self.robot.clock.now_ns() - age_ns
+        kinematics, near = self.robot.kinematics, state.joint_setpoint
+        if kinematics is None or near is None or self.robot.limits:
+            self.robot.command(CartesianCommand(pose, gripper, stamp))
+        else:
+            found = [kinematics.inverse(i, pose[i], near[i])[0] for i in range(len(pose))]
+            self.robot.command(JointCommand(np.array(found), gripper, stamp))
 
     def follow(self, pose: Array, ns: int, width: Array | None = None) -> Array:
         """Commands the same goal each policy period; setpoints (samples, n_arms, 7) on the way."""
@@ -84,7 +93,8 @@ class Probe:
             self.command(pose, width)
             for _ in range(POLICY_NS // SAMPLE_NS):
                 self.wait(SAMPLE_NS)
-                samples.append(self.robot.read().setpoint)
+                self.seen.append(self.robot.read())
+                samples.append(self.seen[-1].setpoint)
         return np.array(samples)
 
     def setpoints(self, ns: int) -> Array:

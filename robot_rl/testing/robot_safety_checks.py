@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from robot_rl.errors import RobotFault, SafetyError
+from robot_rl.interfaces import Capability
 from robot_rl.limits import Limits
-from robot_rl.testing.motion import violations
+from robot_rl.testing.motion import joint_violations, violations
 from robot_rl.testing.robot_checks import (
     POLICY_NS,
     REACH,
@@ -27,14 +28,19 @@ def check_motion_limits(probe: Probe) -> None:
     limits = _limits(probe)
     start = probe.connect().setpoint
     rng = np.random.default_rng(0)
-    parts = [start[None]]
+    probe.seen = [probe.robot.read()]
     for _ in range(40):
         delta = rng.uniform(-1.0, 1.0, 6) * ([0.3] * 3 + [1.0] * 3)
         periods = int(rng.integers(1, 4))
-        parts.append(probe.follow(probe.shifted(start, tuple(delta)), periods * POLICY_NS))
-    samples = np.concatenate(parts)
-    for arm in range(samples.shape[1]):
-        broken = violations(samples[:, arm], SAMPLE_NS / 1e9, limits[arm], tolerance=1e-3)
+        probe.follow(probe.shifted(start, tuple(delta)), periods * POLICY_NS)
+    for arm, bounds in enumerate(limits):
+        poses = np.array([state.setpoint[arm] for state in probe.seen])
+        joints = [state.joint_setpoint for state in probe.seen]
+        if Capability.JOINT in probe.robot.capabilities:
+            q = np.array([row[arm] for row in joints if row is not None])
+            broken = joint_violations(q, poses, SAMPLE_NS / 1e9, bounds, tolerance=1e-3)
+        else:
+            broken = violations(poses, SAMPLE_NS / 1e9, bounds, tolerance=1e-3)
         require(not broken, f"arm {arm}: {'; '.join(broken)}")
 
 

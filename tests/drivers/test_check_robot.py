@@ -10,17 +10,32 @@ import numpy as np
 import pytest
 
 from robot_rl.drivers.mujoco.fr3 import make
+from robot_rl.drivers.mujoco.model import Gains, JointGains
 from robot_rl.drivers.mujoco.robot import SimRobot
 from robot_rl.drivers.mujoco.world import SimWorld
 from robot_rl.drivers.safe_robot import SafeRobot
 from robot_rl.errors import RobotFault
-from robot_rl.interfaces import Robot
+from robot_rl.interfaces import Capability, Kinematics, Robot
 from robot_rl.limits import Limits
-from robot_rl.testing.check_robot import ROBOT_CHECKS, ConformanceError, check_name, check_robot
+from robot_rl.testing.check_robot import (
+    BARE_CHECKS,
+    ROBOT_CHECKS,
+    ConformanceError,
+    check_name,
+    check_robot,
+)
 from robot_rl.testing.fakes import FakeRobot
 from robot_rl.testing.robot_checks import Probe
 from robot_rl.testing.robot_device_checks import IMPEDANCE_GAINS
-from robot_rl.types import Array, CartesianCommand, Command, LimitStage, RobotState, Scene
+from robot_rl.types import (
+    Array,
+    CartesianCommand,
+    Command,
+    JointCommand,
+    LimitStage,
+    RobotState,
+    Scene,
+)
 
 
 def simulated(**options: Any) -> Robot:
@@ -30,8 +45,8 @@ def simulated(**options: Any) -> Robot:
     return bundle.robot
 
 
-def bare(*, teleport_resets: bool = True) -> SimRobot:
-    world = SimWorld()
+def bare(gains: Gains | JointGains | None = None, *, teleport_resets: bool = True) -> SimRobot:
+    world = SimWorld(gains)
     world.build(Scene(""))
     return SimRobot(world, teleport_resets=teleport_resets)
 
@@ -41,36 +56,50 @@ def test_simulated_fr3_conforms(check: Callable[[Probe], None]) -> None:
     check(Probe(simulated))
 
 
-@pytest.mark.parametrize("options", [{"teleport_resets": False}, {"variant": "panda"}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"teleport_resets": False},
+        {"variant": "panda"},
+        {"joint_control": True},
+        {"joint_control": True, "teleport_resets": False, "variant": "panda"},
+    ],
+    ids=str,
+)
 def test_variants_conform(options: dict[str, Any]) -> None:
     assert len(check_robot(lambda: simulated(**options))) == len(ROBOT_CHECKS)
 
 
+@pytest.mark.parametrize("joint", [False, True])
 @pytest.mark.parametrize("teleport", [True, False])
-def test_bare_simulated_arm_conforms_as_a_device(teleport: bool) -> None:
-    done = check_robot(lambda: bare(teleport_resets=teleport), supervised=False)
-    assert "tracking" in done
+def test_bare_simulated_arm_conforms_as_a_device(teleport: bool, joint: bool) -> None:
+    gains = JointGains() if joint else Gains()
+    done = check_robot(lambda: bare(gains, teleport_resets=teleport), supervised=False)
+    assert len(done) == len(BARE_CHECKS)
 
 
 class TwoArms(FakeRobot):
     """Two kinematic arms with the gains of an impedance controller, at rest in mid-range."""
 
-    def __init__(self) -> None:
-        super().__init__(n_arms=2)
+    def __init__(self, *, joint: bool = False) -> None:
+        super().__init__(n_arms=2, joint=joint)
 
     @property
     def gains(self) -> Mapping[str, float]:
+        if Capability.JOINT in self.capabilities:
+            return super().gains
         gains = dict.fromkeys(IMPEDANCE_GAINS, 50.0)
         return gains | {"translational_clip": 0.1, "rotational_clip": 0.2}
 
 
-def test_a_robot_of_two_arms_conforms_behind_the_safety_layer() -> None:
+@pytest.mark.parametrize("joint", [False, True])
+def test_a_robot_of_two_arms_conforms_behind_the_safety_layer(joint: bool) -> None:
     limits = replace(
         limits_of_the_fr3(), joint_low=(-3.0,) * 7, joint_high=(3.0,) * 7, hold_after_ns=140_000_000
     )
-    assert "tracking" in check_robot(
-        lambda: SafeRobot(TwoArms(), (limits, limits), stream_resets=False)
-    )
+    pair = (limits, replace(limits, workspace_high=(0.65, 0.25, 0.5)))
+    done = check_robot(lambda: SafeRobot(TwoArms(joint=joint), pair, stream_resets=False))
+    assert len(done) == len(ROBOT_CHECKS)
 
 
 def limits_of_the_fr3() -> Limits:
@@ -92,6 +121,7 @@ class Broken(SafeRobot):
 
 class TakesNaN(Broken):
     def command(self, command: Command) -> None:
+        assert isinstance(command, CartesianCommand)
         super().command(
             CartesianCommand(np.nan_to_num(command.pose), command.gripper, command.stamp_ns)
         )
@@ -232,7 +262,43 @@ class HidesItsGains(Broken):
         return {}
 
 
+class TakesJointCommands(Broken):
+    def command(self, command: Command) -> None:
+        if not isinstance(command, JointCommand):
+            super().command(command)
+
+
+class OffersKinematics(Broken):
+    @property
+    def kinematics(self) -> Kinematics | None:
+        return FakeRobot(joint=True).kinematics
+
+
+class KnowsNoStop(Broken):
+    def trip(self, reason: str) -> None:
+        pass
+
+
+class EndsItsMoveFirst(Broken):
+    def move_to(self, pose: Array, gripper: Array | None = None) -> None:
+        self.clock.sleep_until(self.clock.now_ns() + 1_000_000_000)
+        super().move_to(pose, gripper)
+
+
+class StopsAtRestOnly(Broken):
+    """A stop is forgotten once the arm rests."""
+
+    def stop(self) -> None:
+        super().stop()
+        self._fault.clear()
+
+
 PLANTED = {
+    TakesJointCommands: "joint_commands",
+    OffersKinematics: "kinematics",
+    KnowsNoStop: "trip_in_motion",
+    EndsItsMoveFirst: "trip_ends_a_move",
+    StopsAtRestOnly: "trip_at_rest",
     TakesNaN: "refuses_not_finite",
     TakesAnyShape: "refuses_wrong_shape",
     SharesItsArrays: "reads",

@@ -13,6 +13,7 @@ from robot_rl.drivers.limits import FR3, limits_within
 from robot_rl.drivers.mujoco.fr3 import make
 from robot_rl.drivers.safe_robot import PERIOD_NS, SafeRobot
 from robot_rl.errors import PoisonedDataError, RobotFault, SafetyError, SpecError
+from robot_rl.geometry import quat_from_rotvec, quat_multiply
 from robot_rl.limits import Limits
 from robot_rl.testing.fakes import FakeRobot
 from robot_rl.testing.motion import violations
@@ -91,22 +92,60 @@ def test_ticks_begin_with_the_command_and_five_fit_a_policy_period() -> None:
     assert robot.read().limiting_stage is LimitStage.NONE
 
 
-def test_command_is_held_then_the_robot_stops_when_commands_end() -> None:
-    robot, inner = safe()
+def ticks_of_silence(robot: SafeRobot, inner: Recorder) -> tuple[int, int, int]:
+    """Ticks after the last command at which the goal is dropped, a fault is latched, and the arm
+    is commanded last; counted on the stepped clock."""
     send(robot, goal(0.5, 0.3, 0.3))
-    robot.clock.sleep_until(robot.clock.now_ns() + 100_000_000)
-    assert robot.read().limiting_stage is LimitStage.WATCHDOG
-    assert robot.read().fault == ""
-    held = inner.emitted[-1]
-    robot.clock.sleep_until(robot.clock.now_ns() + 200_000_000)
+    now = robot.clock.now_ns()
+    robot.command(CartesianCommand(goal(0.5, 0.3, 0.3), WIDTH, now))
+    held = stopped = last = 0
+    for tick in range(1, 41):
+        count = len(inner.emitted)
+        robot.clock.sleep_until(now + tick * PERIOD_NS)
+        state = robot.read()
+        held = held or tick * (state.limiting_stage is LimitStage.WATCHDOG)
+        stopped = stopped or tick * bool(state.fault)
+        if len(inner.emitted) > count:
+            last = tick
+    return held, stopped, last
+
+
+@pytest.mark.parametrize(
+    ("hold_ms", "stop_ms", "held", "stopped"),
+    [(150, 300, 8, 15), (100, 200, 5, 10), (121, 301, 7, 16), (300, 600, 15, 30)],
+)
+def test_silence_is_held_and_then_stopped_at_the_first_tick_after_each_deadline(
+    hold_ms: int, stop_ms: int, held: int, stopped: int
+) -> None:
+    """The clock's ticks fall on commands and 20 ms apart: tick n is n x 20 ms after the command."""
+    robot, inner = safe(hold_after_ns=hold_ms * 1_000_000, stop_after_ns=stop_ms * 1_000_000)
+    found = ticks_of_silence(robot, inner)
+    assert found == (held, stopped, stopped - 1)
     assert "watchdog" in robot.read().fault
-    assert np.allclose(inner.emitted[-1], held)
     with pytest.raises(RobotFault, match="a person re-arms"):
         send(robot, START)
     with pytest.raises(RobotFault, match="a person re-arms"):
         robot.move_to(START)
     robot.rearm()
     assert send(robot, START, 10).fault == ""
+
+
+def test_without_the_watchdog_silence_would_not_be_stopped() -> None:
+    """Planted bug: the test above must fail when the watchdog never comes."""
+    robot, inner = safe(hold_after_ns=10**12, stop_after_ns=10**13)
+    assert ticks_of_silence(robot, inner) == (0, 0, 40)
+
+
+@pytest.mark.parametrize(("age_ms", "taken"), [(0, True), (150, True), (151, False), (-1, False)])
+def test_a_command_is_taken_up_to_its_deadline_by_its_own_stamp(age_ms: int, taken: bool) -> None:
+    robot, _ = safe()
+    robot.clock.sleep_until(1_000_000_000)
+    now = robot.clock.now_ns()
+    robot.command(CartesianCommand(goal(0.5, 0.02, 0.3), WIDTH, now - age_ms * 1_000_000))
+    robot.clock.sleep_until(now + 5 * PERIOD_NS)
+    state = robot.read()
+    assert bool(state.setpoint[0, 1] > 0.01) is taken
+    assert state.limiting_stage is (LimitStage.NONE if taken else LimitStage.STALE)
 
 
 def test_a_command_within_the_hold_resumes() -> None:
@@ -154,23 +193,95 @@ def test_one_force_spike_shorter_than_the_filter_does_not_trip() -> None:
     assert robot.read().fault == ""
 
 
-def test_an_emergency_stop_latches_and_a_simulated_reset_may_rearm() -> None:
+def test_a_reset_in_simulation_rearms_what_the_layer_found_and_never_a_stop() -> None:
+    robot = SafeRobot(Recorder(), (make_limits(),), stream_resets=False, rearm_on_reset=True)
+    robot.connect()
+    send(robot, goal(0.5, 0.2, 0.3))
+    robot.clock.sleep_until(robot.clock.now_ns() + 500_000_000)
+    assert "watchdog" in robot.read().fault
+    robot.move_to(START)
+    assert send(robot, START).fault == ""
+    robot.trip("emergency stop")
+    with pytest.raises(RobotFault, match="emergency stop"):
+        robot.move_to(START)
+    robot.rearm()
+    robot.move_to(START)
+    assert send(robot, START).fault == ""
+
+
+def test_a_stop_after_another_fault_makes_it_a_persons_to_clear() -> None:
+    robot = SafeRobot(Recorder(), (make_limits(),), stream_resets=False, rearm_on_reset=True)
+    robot.connect()
+    send(robot, START)
+    robot.clock.sleep_until(robot.clock.now_ns() + 500_000_000)
+    robot.trip("emergency stop")
+    with pytest.raises(RobotFault, match="watchdog.*; emergency stop"):
+        robot.move_to(START)
+
+
+def test_rearming_holds_where_the_arm_was_moved_to_meanwhile() -> None:
     robot, inner = safe()
     send(robot, goal(0.5, 0.2, 0.3))
     robot.trip("emergency stop")
-    count = len(inner.emitted)
-    robot.clock.sleep_until(robot.clock.now_ns() + 500_000_000)
-    assert robot.read().fault == "emergency stop"
-    assert len(inner.emitted) == count
-    with pytest.raises(RobotFault, match="emergency stop"):
-        robot.move_to(START)
-    simulated = SafeRobot(Recorder(), (make_limits(),), stream_resets=False, rearm_on_reset=True)
-    simulated.connect()
-    simulated.trip("emergency stop")
-    with pytest.raises(RobotFault, match="emergency stop"):
-        send(simulated, START)
-    simulated.move_to(START)
-    assert send(simulated, START).fault == ""
+    robot.clock.sleep_until(robot.clock.now_ns() + 100_000_000)
+    inner.rearm()
+    inner.move_to(goal(0.6, -0.1, 0.2))  # a person moves the arm by hand
+    inner.trip("emergency stop")
+    robot.rearm()
+    robot.clock.sleep_until(robot.clock.now_ns() + 200_000_000)
+    state = robot.read()
+    assert state.fault == ""
+    assert np.allclose(state.setpoint[0, :3], (0.6, -0.1, 0.2))
+    assert np.allclose(state.pose[0, :3], (0.6, -0.1, 0.2))
+
+
+def test_rearming_without_a_fault_changes_nothing() -> None:
+    robot, _ = safe()
+    robot.command(CartesianCommand(goal(0.5, 0.05, 0.3), WIDTH, robot.clock.now_ns()))
+    robot.rearm()
+    robot.clock.sleep_until(robot.clock.now_ns() + 140_000_000)
+    assert robot.read().setpoint[0, 1] > 0.03
+
+
+def test_each_arm_has_limits_of_its_own() -> None:
+    wide, narrow = make_limits(), make_limits(workspace_high=(0.55, 0.05, 0.4), velocity=0.1)
+    robot = SafeRobot(FakeRobot(n_arms=2, speed=100.0), (wide, narrow), stream_resets=False)
+    robot.connect()
+    pose = np.tile(goal(0.7, 0.3, 0.5), (2, 1))
+    for period in range(40):
+        now = robot.clock.now_ns()
+        robot.command(CartesianCommand(pose, np.full(2, 0.08), now))
+        robot.clock.sleep_until(now + 100_000_000)
+        if period == 2:
+            moved = np.linalg.norm(robot.read().setpoint[:, :3] - START[0, :3], axis=1)
+            assert moved[1] <= 0.03 + 1e-9 < moved[0]
+    assert np.allclose(robot.read().setpoint[:, :3], [[0.7, 0.3, 0.5], [0.55, 0.05, 0.4]])
+    with pytest.raises(SafetyError, match="limits of 1 arms; valid: 2"):
+        SafeRobot(FakeRobot(n_arms=2), (wide,))
+
+
+def test_a_moving_goal_is_followed_without_lag() -> None:
+    """The goal runs along y at 0.1 m/s, commanded at 10 Hz: with its velocity the setpoint is on it
+    at each tick; without, it waits at the last goal until the next one comes."""
+    behind = {}
+    for fed in (True, False):
+        robot, inner = safe()
+        twist = np.array([[0.0, 0.1, 0.0, 0.0, 0.0, 0.2]]) if fed else None
+        began, late = robot.clock.now_ns(), []
+        for period in range(10):
+            y = 0.01 * period
+            about_z = quat_from_rotvec(np.array([0.0, 0.0, 0.02 * period]))
+            turn = quat_multiply(about_z, START[0, 3:])
+            pose = np.array([[0.5, y, 0.3, *turn]])
+            robot.command(CartesianCommand(pose, WIDTH, robot.clock.now_ns(), twist))
+            for _ in range(5):
+                robot.clock.sleep_until(robot.clock.now_ns() + PERIOD_NS)
+                true_y = 0.1 * (robot.clock.now_ns() - began) / 1e9
+                late.append(abs(true_y - inner.emitted[-1][1]))
+        behind[fed] = max(late[5:])
+        assert violations(np.array(inner.emitted), PERIOD_NS / 1e9, robot.limits[0]) == []
+    assert behind[True] < 1e-9
+    assert behind[False] > 0.005
 
 
 def test_bad_resets_move_nothing() -> None:

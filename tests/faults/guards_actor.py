@@ -122,10 +122,31 @@ def pause_holds() -> None:
 @guard
 def emergency_stop_latches() -> None:
     """Out: a stop lasts as long as the button is held."""
-    replace("robot_rl.fault_latch:FaultLatch.latch", lambda self, reason: None)
+    replace("robot_rl.fault_latch:FaultLatch.latch", lambda self, reason, by_person=False: None)
 
 
 @guard
 def commands_are_checked() -> None:
     """Out: a command goes to the limiter with whatever numbers it holds."""
     replace("robot_rl.drivers.spaces:check_command", lambda command, arms: command)
+
+
+@guard
+def stops_are_obeyed() -> None:
+    """Out: the safety layer never looks at the flag that another thread has set."""
+    replace("robot_rl.drivers.safe_robot:SafeRobot._obey", lambda self: bool(self._fault.reason))
+
+
+@guard
+def an_arms_own_move_obeys_stops() -> None:
+    """Out: a simulated arm that drives a reset does not look at the flag on its way."""
+    replace(
+        "robot_rl.drivers.mujoco.robot:SimRobot._require_ready",
+        lambda self: self._require_connection(),
+    )
+
+
+@guard
+def resets_clear_no_stop() -> None:
+    """Out: a simulated reset clears any fault."""
+    replace("robot_rl.fault_latch:FaultLatch.forgive", lambda self: self.clear())
