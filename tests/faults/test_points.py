@@ -22,7 +22,13 @@ def places() -> list[str]:
 
 def test_there_are_guards_of_each_side() -> None:
     modules = {place.partition(":")[0].rpartition(".")[0] for place in places()}
-    assert {"robot_rl.wire", "robot_rl.runtime", "robot_rl.data", "drivers"} <= modules
+    assert {
+        "robot_rl.wire",
+        "robot_rl.runtime",
+        "robot_rl.data",
+        "robot_rl.ingest",
+        "robot_rl.drivers",
+    } <= modules
 
 
 @pytest.mark.parametrize("place", places())

@@ -200,7 +200,7 @@ def test_an_operators_stop_ends_the_run_and_it_can_go_on(tmp_path: Path) -> None
 def test_a_process_that_ends_unasked_ends_the_run_in_words(name: str, tmp_path: Path) -> None:
     """Also when it ends well: the run would stand still without it."""
     process = begun(tmp_path)
-    module = f"robot_rl.runtime.{name.partition('-')[0]}"
+    module = {"io-0": "robot_rl.runtime.io", "ingest": "robot_rl.ingest.process"}[name]
     (victim,) = [
         number
         for number in family(tmp_path / "run")
