@@ -52,6 +52,8 @@ def guard(
 
     Writes why into `directory/verdict`; gives the driver's exit code, 1 after a kill.
     """
+    for left in ("page", "ready", "verdict"):  # of a driver before
+        (directory / left).unlink(missing_ok=True)
     environment = {**os.environ, "ROBOT_RL_PARENT": str(os.getpid())}
     driver = subprocess.Popen(command, stdin=subprocess.DEVNULL, env=environment)
     watch = Watch()

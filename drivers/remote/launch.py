@@ -40,13 +40,25 @@ class DriverConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     settings: DriverSettings
     fifo: bool = False
     """Ask for SCHED_FIFO, for driver and guardian."""
+    process: str = PROCESS
+    """The module that both run."""
 
 
 class OwnedDriver:
     """A `Launcher` whose driver belongs to this process and ends with it."""
 
-    def __init__(self, robot: Mapping[str, Any], where: str, settings: DriverSettings, fifo: bool):
-        self._robot, self._where, self._settings, self._fifo = dict(robot), where, settings, fifo
+    def __init__(
+        self,
+        robot: Mapping[str, Any],
+        where: str,
+        settings: DriverSettings,
+        *,
+        fifo: bool = False,
+        process: str = PROCESS,
+    ) -> None:
+        """robot: its config, with `_target_`; where: the file it is from."""
+        self._robot, self._where, self._settings = dict(robot), where, settings
+        self._fifo, self._process = fifo, process
         self._guardian: subprocess.Popen[bytes] | None = None
         self.directory = Path()
 
@@ -55,12 +67,17 @@ class OwnedDriver:
         self.end()
         self.directory = runtime_directory(f"driver-{os.getpid()}-{secrets.token_hex(3)}")
         config = DriverConfig(
-            self._robot, self._where, str(self.directory), self._settings, self._fifo
+            self._robot,
+            self._where,
+            str(self.directory),
+            self._settings,
+            self._fifo,
+            self._process,
         )
         environment = {**os.environ, "ROBOT_RL_PARENT": str(os.getpid())}
         with (self.directory / "log").open("wb") as log:
             self._guardian = subprocess.Popen(
-                [sys.executable, "-m", PROCESS, "guard", msgspec.json.encode(config).decode()],
+                [sys.executable, "-m", self._process, "guard", msgspec.json.encode(config).decode()],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -142,6 +159,6 @@ def make(
     link = DriverLink(
         StandingDriver(standing_directory(attach))
         if attach
-        else OwnedDriver(robot, where, typed, fifo)
+        else OwnedDriver(robot, where, typed, fifo=fifo)
     )
     return Bundle(RemoteRobot(link), RemoteWorld(link) if link.info.world else None)

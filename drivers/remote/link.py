@@ -17,6 +17,8 @@ from robot_rl.drivers.remote.page import Page
 from robot_rl.errors import RobotFault
 from robot_rl.types import Array
 
+LOOK_S = 0.1
+"""How often a client that waits for an answer listens for the driver's heart."""
 GRACE_NS = 50_000_000
 """Beyond what a heartbeat may take until the client calls a driver silent: the guardian's turn."""
 
@@ -50,6 +52,7 @@ class DriverLink:
     def __init__(self, launcher: Launcher) -> None:
         self._launcher = launcher
         self._channel: Channel[Answer] | None = None
+        self._page: Page | None = None
         self.on_start: list[Callable[[], None]] = []
         """Called when a driver was started anew: what the last one knew is said again."""
         self.begin()
@@ -68,12 +71,17 @@ class DriverLink:
                 f"no driver process at {self._launcher.directory} ({error.strerror}); valid: "
                 "robot-rl driver robot=… runs one"
             ) from error
-        self._channel = Channel(sock, Answer)
+        self._channel, self._page = Channel(sock, Answer), None
         answer = self.ask(Request("hello", name="actor", number=os.getpid()))
         self.info = msgspec.json.decode(answer.text, type=Info)
-        self.page = Page(self._launcher.directory / "page", self.info.arms, self.info.joints)
+        self._page = Page(self._launcher.directory / "page", self.info.arms, self.info.joints)
         for call in self.on_start:
             call()
+
+    @property
+    def page(self) -> Page:
+        assert self._page is not None
+        return self._page
 
     @property
     def open(self) -> bool:
@@ -85,10 +93,14 @@ class DriverLink:
             raise RobotFault("the robot is not connected; call connect() first")
         try:
             self._channel.send(request)
+            while not self._channel.readable(LOOK_S):
+                if self._page is not None and (reason := self.silence()):
+                    raise Gone(reason)
             answer = self._channel.receive()
         except Gone as error:
             self.drop()
-            raise RobotFault(self.silence() or f"the driver process has ended: {error}") from error
+            reason = self.silence() if self._page is not None else ""
+            raise RobotFault(reason or f"the driver process has ended: {error}") from error
         if answer.error:
             raise raised(answer)
         return answer

@@ -41,7 +41,7 @@ def guard(text: str, stopping: Callable[[], bool]) -> int:
     """The guardian: runs the driver and ends it when it hangs."""
     config = _config(text)
     ask_for_priority(fifo=config.fifo, nice=0)
-    command = [sys.executable, "-m", "robot_rl.commands.driver_process", "own", text]
+    command = [sys.executable, "-m", config.process, "own", text]
     guardian = importlib.import_module("robot_rl.drivers.remote.guardian")
     return int(guardian.guard(Path(config.directory), command, stopping))
 

@@ -30,6 +30,10 @@ def fr3_mjcf() -> str:
             for shape in link.findall(kind):
                 link.remove(shape)
     spec = mujoco.MjSpec.from_string(ET.tostring(root, encoding="unicode"))
+    spec.compiler.fusestatic = False
+    # The emulator takes the body "link7" for the flange, which on the arm is link8.
+    for old, new in (("link7", "last_link"), ("link8", "link7")):
+        next(body for body in spec.bodies if body.name == old).name = new
     hinges = [joint for joint in spec.joints if joint.type == mujoco.mjtJoint.mjJNT_HINGE]
     for joint, armature in zip(hinges, ARMATURE, strict=True):
         joint.armature = armature

@@ -1,0 +1,443 @@
+"""Franka FR3 (and Panda by its limits) through franky: libfranka's 1 kHz loop, in C++.
+
+franky's Cartesian impedance tracker follows the targets that the safety layer emits at 50 Hz, with
+velocity feed-forward, an error clip and a posture task in the null space. Nothing recovers by itself:
+a reflex, a lost connection or a stop stays until `rearm`.
+
+Needs the extra `franka` (franky-control 2.0: robot system 5.9 or newer). Tried on the vendor's
+protocol with an emulator; the Panda by its limits only. Not a functional-safety system: the vendor's
+controller and a hardware e-stop stay mandatory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from robot_rl.drivers.paced_clock import PacedClock
+from robot_rl.drivers.robots.franka_gripper import FrankaGripper
+from robot_rl.drivers.robots.franka_sdk import SDK_ERRORS, franky
+from robot_rl.drivers.safety import check_command, check_poses
+from robot_rl.errors import ConfigError, RobotFault, SafetyError, SpecError
+from robot_rl.fault_latch import FaultLatch
+from robot_rl.geometry import (
+    IDENTITY,
+    matrix_from_quat,
+    pose_difference,
+    pose_inverse,
+    pose_multiply,
+    quat_normalise,
+)
+from robot_rl.interfaces import Capability, Kinematics
+from robot_rl.limits import Limits
+from robot_rl.types import Array, CartesianCommand, Command, RobotState
+
+FLANGE_TO_TCP = (0.0, 0.0, 0.1034, 0.92388, 0.0, 0.0, -0.38268)
+"""Of the Franka hand: 103.4 mm along the flange's axis, turned back by 45°."""
+HOME = (0.0, -np.pi / 4, 0.0, -3 * np.pi / 4, 0.0, np.pi / 2, np.pi / 4)
+GRIPPER_RANGE = (0.0, 0.08)
+POLL_NS = 10_000_000
+SLACK = 5e-3
+"""m or rad: by how much the arm's and the twin's tool may differ; a margin at the walls."""
+TICK_S = 0.02
+FEED_FORWARD_S = 0.05
+"""Setpoints further apart than this have no common velocity."""
+FROZEN_NS = 50_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrankaConfig:
+    """What the driver sets on the arm. SI units."""
+
+    address: str
+    """Of the FCI; an IP or host name."""
+    translational_stiffness: float = 2000.0
+    rotational_stiffness: float = 75.0
+    translational_damping: float = 89.0
+    rotational_damping: float = 7.0
+    translational_clip: float = 0.01
+    """m of error that the springs answer, per axis."""
+    rotational_clip: float = 0.1
+    posture_stiffness: float = 5.0
+    """Nm/rad in the null space, towards the joints at the last reset."""
+    collision_torque: float = 30.0
+    """Nm; beyond it the arm's own reflex stops."""
+    collision_force: float = 40.0
+    """N, the same at the end effector."""
+    load_mass: float = 0.0
+    """kg at the tool, beyond what is set in the vendor's Desk."""
+    load_centre: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """m from the flange."""
+    tool: tuple[float, ...] = FLANGE_TO_TCP
+    """The tool centre point seen from the flange (7,)."""
+    reset_speed: float = 0.15
+    """Share of the vendor's joint speed in reset motions."""
+    home: tuple[float, ...] = HOME
+    gripper: bool = True
+    gripper_speed: float = 0.1
+    dry_run: bool = False
+    """Reads, and commands nothing."""
+    real_time: bool = True
+    """False: accepts a kernel without PREEMPT_RT (an emulator, a trial)."""
+
+    def __post_init__(self) -> None:
+        if not self.address:
+            raise ConfigError(
+                "robot.address is not set; valid: the IP of the arm's FCI (robot.address=172.16.0.2)"
+            )
+        if len(self.tool) != 7 or len(self.home) != 7:
+            raise ConfigError("robot.tool is a pose of 7 numbers, robot.home 7 joint positions")
+
+
+class FrankaRobot:
+    """One arm under its impedance tracker: the robot below a `SafeRobot`.
+
+    robot = SafeRobot(FrankaRobot(config, limits, kinematics), (limits,), stream_resets=False)
+
+    Resets are joint motions of the vendor's planner, so that the elbow comes back to where the home
+    posture has it; their way is checked against the workspace first, by the twin's kinematics.
+    """
+
+    def __init__(
+        self,
+        config: FrankaConfig,
+        limits: Limits,
+        kinematics: Kinematics,
+        clock: PacedClock | None = None,
+    ) -> None:
+        """ConfigError without the SDK."""
+        if franky is None:
+            raise ConfigError("robot=fr3 needs the Franka SDK; valid: pip install 'robot-rl[franka]'")
+        self._config, self._bounds, self._twin = config, limits, kinematics
+        self._clock = clock or PacedClock()
+        self._arm: Any = None
+        self._hand: FrankaGripper | None = None
+        self._tracker: Any = None
+        self._latch = FaultLatch()
+        self._setpoint, self._width = np.zeros((1, 7)), np.zeros(1)
+        self._set_ns = 0
+        self._last: RobotState | None = None
+        self._arm_time, self._arm_time_ns = -1.0, 0
+
+    @property
+    def n_arms(self) -> int:
+        return 1
+
+    @property
+    def capabilities(self) -> Capability:
+        claimed = Capability.CARTESIAN_IMPEDANCE | Capability.WRENCH
+        return claimed | Capability.GRIPPER if self._config.gripper else claimed
+
+    @property
+    def clock(self) -> PacedClock:
+        return self._clock
+
+    @property
+    def base_poses(self) -> Array:
+        return IDENTITY[None].copy()
+
+    @property
+    def gripper_range(self) -> tuple[Array, Array]:
+        return np.array([GRIPPER_RANGE[0]]), np.array([GRIPPER_RANGE[1]])
+
+    @property
+    def limits(self) -> tuple[Limits, ...]:
+        return ()
+
+    @property
+    def kinematics(self) -> Kinematics | None:
+        return None
+
+    @property
+    def gains(self) -> Mapping[str, float]:
+        names = ("translational", "rotational")
+        parts = ("stiffness", "damping", "clip")
+        return {f"{n}_{p}": getattr(self._config, f"{n}_{p}") for n in names for p in parts}
+
+    def connect(self) -> None:
+        """Connects, sets tool, load and thresholds, and holds under the tracker where the arm is.
+
+        RobotFault when it is not reached, in a reflex, or its tool is not the twin's.
+        """
+        if self._arm is None:
+            self._open()
+        self._latch.clear()
+        if self._arm.has_errors:
+            raise RobotFault(f"the arm reports {self._errors()}; a person clears it in the Desk")
+        self._check_tool()
+        self._hold()
+
+    def read(self) -> RobotState:
+        """While the tracker runs a snapshot at once, else the next of the arm's 1 kHz states; once
+        the connection is lost the last one, with the fault."""
+        self._require_connection()
+        try:
+            state = self._arm.state
+            ended = self._tracker is not None and not self._tracker.is_running
+        except SDK_ERRORS as error:
+            self._latch.latch(f"the connection to the arm is lost: {error}")
+            if self._last is None:
+                raise RobotFault(self._latch.reason) from error
+            return replace(self._last, fault=self._latch.shown)
+        if ended:
+            self._latch.latch(self._ending())
+        self._check_fresh(state.time.to_sec())
+        measured = _pose(state.O_T_EE)
+        if self._config.dry_run:
+            self._setpoint[0] = measured
+        twist = state.O_dP_EE_est
+        self._last = RobotState(
+            stamp_ns=self._clock.now_ns(),
+            boot_id=self._clock.boot_id,
+            q=state.q[None].copy(),
+            dq=state.dq[None].copy(),
+            tau=state.tau_J[None].copy(),
+            pose=measured[None],
+            twist=np.zeros((1, 6)) if twist is None else np.r_[twist.linear, twist.angular][None],
+            wrench=state.O_F_ext_hat_K[None].copy(),
+            gripper_width=np.array([self._hand.width if self._hand else self._width[0]]),
+            setpoint=self._setpoint.copy(),
+            gripper_setpoint=self._width.copy(),
+            fault=self._latch.shown or (self._hand.fault if self._hand else ""),
+        )
+        return self._last
+
+    def command(self, command: Command) -> None:
+        """Moves the tracker's target at once; SafeRobot is what limits it."""
+        self._require_connection()
+        checked = check_command(command, 1, 7)
+        if not isinstance(checked, CartesianCommand):
+            raise SpecError("this robot is commanded by poses; valid: CartesianCommand")
+        self._require_ready()
+        velocity = checked.velocity
+        self._target(checked.pose[0], None if velocity is None else velocity[0])
+        self._want(float(checked.gripper[0]))
+
+    def move_to(self, pose: Array, gripper: Array | None = None) -> None:
+        """A joint motion to where the tool is at `pose` (1, 7), the elbow as in the home posture."""
+        self._require_connection()
+        check_poses(pose, 1, "move_to")
+        self._require_ready()
+        if self._config.dry_run:
+            return
+        q, away = self._twin.inverse(0, pose[0], np.array(self._config.home))
+        if away > SLACK:
+            raise RobotFault(f"{np.round(pose[0], 4).tolist()} is out of reach by {away:.2g}")
+        self._check_way(self.read().q[0], q)
+        if gripper is not None:
+            self._want(float(gripper[0]))
+        self._leave_tracker()
+        speed = self._config.reset_speed
+        self._drive(franky.JointMotion(franky.JointState(q), relative_dynamics_factor=speed))
+        self._hold()
+        away_now = np.abs(pose_difference(self.read().pose[0], pose[0], "base"))
+        if away_now.max() > 2 * SLACK:
+            raise RobotFault(f"the arm rests {away_now.round(4).tolist()} from its move's pose")
+
+    def stop(self) -> None:
+        """The target becomes the measured pose: the springs relax and the arm comes to rest."""
+        self._require_connection()
+        state = self.read()
+        if self._tracker is not None and not state.fault.startswith("the arm"):
+            self._set_ns = 0
+            self._target(state.pose[0], None)
+
+    def trip(self, reason: str) -> None:
+        self._latch.trip(reason)
+
+    def rearm(self) -> None:
+        """The vendor's recovery, on request only; then holds where the arm is."""
+        self._require_connection()
+        try:
+            self._leave_tracker()
+            if self._arm.has_errors and not self._arm.recover_from_errors():
+                raise RobotFault(f"the arm does not recover: {self._errors()}")
+        except SDK_ERRORS:
+            self._arm = None  # the connection: once more from the beginning
+            self._open()
+        self._latch.clear()
+        self._hold()
+
+    def close(self) -> None:
+        if self._arm is None:
+            return
+        with suppress(RobotFault, *SDK_ERRORS):
+            self._leave_tracker()
+        if self._hand is not None:
+            self._hand.close()
+        self._arm = self._hand = self._tracker = None
+
+    def _open(self) -> None:
+        config = self._config
+        kernel = franky.RealtimeConfig.Enforce if config.real_time else franky.RealtimeConfig.Ignore
+        try:
+            self._arm = franky.Robot(config.address, realtime_config=kernel)
+            if not config.dry_run:
+                self._set_up()
+        except SDK_ERRORS as error:
+            self._arm = None
+            raise RobotFault(
+                f"no Franka arm at {config.address} ({error}); robot-rl doctor robot=fr3 "
+                f"robot.address={config.address} says what is missing"
+            ) from error
+        if config.gripper and self._hand is None:
+            self._hand = FrankaGripper(config.address, config.gripper_speed)
+            self._hand.open()
+            self._width[0] = self._hand.width
+
+    def _set_up(self) -> None:
+        """Tool, load and collision thresholds. The vendor's Desk holds the hand's own load."""
+        config, state = self._config, self._arm.state
+        nominal = pose_multiply(pose_inverse(_pose(state.F_T_NE)), np.array(config.tool))
+        self._arm.set_ee(_column_major(nominal))
+        self._arm.set_load(config.load_mass, list(config.load_centre), [0.0] * 9)
+        self._arm.set_collision_behavior(
+            [config.collision_torque] * 7, [config.collision_force] * 6
+        )
+
+    def _check_tool(self) -> None:
+        """The twin's forward kinematics must agree with the arm's own about the tool."""
+        state = self._arm.state
+        twin = np.array(self._twin.forward(0, state.q.tolist()))
+        away = np.abs(pose_difference(_pose(state.O_T_EE), twin, "base")).max()
+        if away > SLACK:
+            raise RobotFault(
+                f"the arm's tool centre point is {away:.3f} (m or rad) from the twin's; valid: "
+                "robot.tool as mounted, and the end effector of the vendor's Desk set to it"
+            )
+
+    def _check_way(self, start: Array, end: Array) -> None:
+        """SafetyError when a reset's joint motion leads the tool out of the workspace; from outside
+        any way back is fine."""
+        low, high = np.array(self._bounds.workspace_low), np.array(self._bounds.workspace_high)
+        first = np.array(self._twin.forward(0, start.tolist()))[:3]
+        low, high = np.minimum(low, first) - SLACK, np.maximum(high, first) + SLACK
+        for share in np.linspace(0.0, 1.0, 41):
+            at = np.array(self._twin.forward(0, (start + share * (end - start)).tolist()))[:3]
+            if (at < low).any() or (at > high).any():
+                raise SafetyError(
+                    f"the reset's way leaves the workspace at {at.round(3).tolist()}; valid: inside "
+                    f"{low.round(3).tolist()} … {high.round(3).tolist()}: guide the arm by hand"
+                )
+
+    def _hold(self) -> None:
+        """The tracker takes over where the arm is, at rest."""
+        config = self._config
+        measured = _pose(self._arm.state.O_T_EE)
+        self._setpoint[0], self._set_ns = measured, 0
+        if config.dry_run:
+            return
+        damping = [config.translational_damping] * 3 + [config.rotational_damping] * 3
+        try:
+            self._tracker = franky.CartesianImpedanceTracker(
+                self._arm,
+                translational_stiffness=config.translational_stiffness,
+                rotational_stiffness=config.rotational_stiffness,
+                damping=np.array(damping),
+                translational_error_clip=np.full(3, config.translational_clip),
+                rotational_error_clip=np.full(3, config.rotational_clip),
+                posture_task=franky.PostureTask(
+                    self._arm.state.q.copy(), config.posture_stiffness
+                ),
+            )
+        except SDK_ERRORS as error:
+            self._tracker = None
+            raise RobotFault(f"the arm refuses to move: {error}") from error
+
+    def _target(self, pose: Array, velocity: Array | None) -> None:
+        """One target; without a velocity the one between the last two setpoints is fed forward."""
+        now = self._clock.now_ns()
+        since = (now - self._set_ns) / 1e9
+        if velocity is None and self._set_ns and 0.0 < since <= FEED_FORWARD_S:
+            velocity = pose_difference(self._setpoint[0], pose, "base") / TICK_S
+        self._setpoint[0], self._set_ns = pose, now
+        if self._tracker is None:
+            return
+        twist = None if velocity is None else franky.Twist(velocity[:3], velocity[3:])
+        try:
+            self._tracker.set_target(_affine(pose), twist)
+        except SDK_ERRORS as error:
+            self._latch.latch(f"the arm refuses a target: {error}")
+
+    def _leave_tracker(self) -> None:
+        """Ends the tracker compliantly, without blocking the clock's calls."""
+        tracker, self._tracker = self._tracker, None
+        if tracker is None:
+            return
+        with suppress(*SDK_ERRORS):  # of a motion that has ended in a reflex
+            if tracker.is_running:
+                self._arm.move(franky.TorqueStopMotion(), asynchronous=True)
+            self._wait_for_motion()
+
+    def _drive(self, motion: Any) -> None:
+        """A motion of the vendor's planner; RobotFault when it fails or is tripped."""
+        try:
+            self._arm.move(motion, asynchronous=True)
+            while not self._arm.join_motion(0.0):
+                if self._latch.obey():
+                    self._arm.stop()
+                    raise RobotFault(self._latch.reason)
+                self._clock.sleep_until(self._clock.now_ns() + POLL_NS)
+        except SDK_ERRORS as error:
+            self._latch.latch(f"the reset's motion failed: {error}")
+            raise RobotFault(self._latch.reason) from error
+
+    def _wait_for_motion(self) -> None:
+        while not self._arm.join_motion(0.0):
+            self._clock.sleep_until(self._clock.now_ns() + POLL_NS)
+
+    def _ending(self) -> str:
+        """Why the tracker runs no more."""
+        try:
+            self._arm.join_motion(0.0)
+        except SDK_ERRORS as error:
+            return f"the arm stopped: {error}"
+        return f"the arm stopped: {self._errors()}"
+
+    def _errors(self) -> str:
+        state = self._arm.state
+        return f"{state.robot_mode}, {state.current_errors or state.last_motion_errors}"
+
+    def _check_fresh(self, arm_time: float) -> None:
+        """Latches when the arm's own time stands still."""
+        now = self._clock.now_ns()
+        if arm_time != self._arm_time:
+            self._arm_time, self._arm_time_ns = arm_time, now
+        elif now - self._arm_time_ns > FROZEN_NS:
+            self._latch.latch(f"the arm's state has not changed for {FROZEN_NS // 10**6} ms")
+
+    def _want(self, width: float) -> None:
+        self._width[0] = min(max(width, GRIPPER_RANGE[0]), GRIPPER_RANGE[1])
+        if self._hand is not None and not self._config.dry_run:
+            self._hand.want(float(self._width[0]))
+
+    def _require_connection(self) -> None:
+        if self._arm is None:
+            raise RobotFault("the robot is not connected; call connect() first")
+
+    def _require_ready(self) -> None:
+        self._latch.obey()
+        if self._latch.reason:
+            raise RobotFault(f"{self._latch.reason}; a person re-arms")
+
+
+def _pose(affine: Any) -> Array:
+    """franky's Affine as a pose (7,)."""
+    x, y, z, w = affine.quaternion
+    return np.concatenate([affine.translation, quat_normalise(np.array([w, x, y, z]))])
+
+
+def _affine(pose: Array) -> Any:
+    w, x, y, z = pose[3:].tolist()
+    return franky.Affine(pose[:3].copy(), np.array([x, y, z, w]))
+
+
+def _column_major(pose: Array) -> list[float]:
+    """A pose as libfranka's (16,)."""
+    matrix = np.eye(4)
+    matrix[:3, :3], matrix[:3, 3] = matrix_from_quat(pose[3:]), pose[:3]
+    return [float(value) for value in matrix.T.ravel()]
