@@ -29,7 +29,7 @@ class VirtualWorld:
             what = [*solid, *scene.joints, *(["what the hand holds"] if scene.held else [])]
             raise SpecError(
                 f"the task needs {', '.join(what)}, and this robot has no world that sees them; "
-                "valid: tasks with virtual objects only (task=reach), or a World with tracked objects"
+                "valid: tasks with virtual objects only (task=reach), or a World that tracks them"
             )
         self._poses = dict.fromkeys(scene.objects)
 

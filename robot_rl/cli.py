@@ -21,6 +21,8 @@ VERBS = {
     "record": "record demonstrations into a dataset",
     "dataset": "describe, verify or list a dataset",
     "eval": "evaluate a run's policy on seeded episodes",
+    "driver": "run a robot's driver process; stop and re-arm it",
+    "doctor": "say whether machine and robot could run, and what is missing",
     "keys": "make, list and revoke the keys of hosts and people",
     "watch": "look at a run from anywhere; pause, go on, stop",
     "report": "write a run's HTML report, or compare runs",

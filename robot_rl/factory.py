@@ -49,7 +49,9 @@ def make_robot(node: dict[str, Any], where: str) -> Bundle:
         bundle: Bundle = build(node, where)
         return bundle
     if not isinstance(driver, dict):
-        raise ConfigError(f"{where}: driver: {driver!r}; valid: null, or settings as {{pacing: free}}")
+        raise ConfigError(
+            f"{where}: driver: {driver!r}; valid: null, or settings as {{pacing: free}}"
+        )
     make = target_class({"_target_": DRIVER}, where)
     remote: Bundle = make(node, where, **driver)
     return remote

@@ -1,4 +1,4 @@
-"""Requests to a driver process and their answers: msgpack over a Unix socket in a private folder."""
+"""Requests to a driver process and answers: msgpack over a Unix socket in a private folder."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Channel(Generic[Message]):
 
     def __init__(self, sock: socket.socket, kind: type[Message] | object) -> None:
         self._socket = sock
-        self._decoder = msgspec.msgpack.Decoder(kind)  # type: ignore[var-annotated]
+        self._decoder = msgspec.msgpack.Decoder(kind)
 
     def fileno(self) -> int:
         return self._socket.fileno()

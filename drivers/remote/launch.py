@@ -77,7 +77,13 @@ class OwnedDriver:
         environment = {**os.environ, "ROBOT_RL_PARENT": str(os.getpid())}
         with (self.directory / "log").open("wb") as log:
             self._guardian = subprocess.Popen(
-                [sys.executable, "-m", self._process, "guard", msgspec.json.encode(config).decode()],
+                [
+                    sys.executable,
+                    "-m",
+                    self._process,
+                    "guard",
+                    msgspec.json.encode(config).decode(),
+                ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -111,7 +117,9 @@ class OwnedDriver:
                 said = log[-1] if log else f"nothing within {START_S:.0f} s"
                 self._guardian.terminate()
                 self.end()
-                kind = ConfigError if said.startswith(("ConfigError", "SafetyError")) else RobotFault
+                kind = (
+                    ConfigError if said.startswith(("ConfigError", "SafetyError")) else RobotFault
+                )
                 raise kind(f"the driver process did not start: {said}")
             time.sleep(0.01)
 

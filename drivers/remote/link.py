@@ -115,7 +115,11 @@ class DriverLink:
             return verdict
         beat, allowed = self.page.last_beat()
         late = time.monotonic_ns() - beat
-        return f"no heartbeat of the driver for {late / 1e6:.0f} ms" if late > allowed + GRACE_NS else ""
+        return (
+            f"no heartbeat of the driver for {late / 1e6:.0f} ms"
+            if late > allowed + GRACE_NS
+            else ""
+        )
 
     def drop(self) -> None:
         """Closes the socket: an owned driver stops the arm and ends."""

@@ -1,9 +1,9 @@
 """The page of memory that a driver process and the actor's process share.
 
-Two slots, each with one writer and a sequence lock (odd while it is written): the newest state, from
-the driver; the newest command, from the actor. And words of 8 bytes: the driver's heartbeat and how
-long its next one may take, and a number that each stop changes, which any thread may write. Words are
-written through an aligned int64 view, whole; `struct.pack_into` would zero them first.
+Two slots, each with one writer and a sequence lock (odd while it is written): the newest state,
+from the driver; the newest command, from the actor. And words of 8 bytes: the driver's heartbeat
+and how long its next one may take, and a number that each stop changes, which any thread may write.
+Words are written through an aligned int64 view, whole; `struct.pack_into` would zero them first.
 """
 
 from __future__ import annotations

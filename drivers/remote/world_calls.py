@@ -36,7 +36,9 @@ class WorldCalls:
     def __call__(self, request: Request) -> Answer:
         world = self._world
         if world is None:
-            return Answer("SpecError", f"this robot's driver has no world to ask for {request.what}")
+            return Answer(
+                "SpecError", f"this robot's driver has no world to ask for {request.what}"
+            )
         match request.what:
             case "build":
                 world.build(msgspec.json.decode(request.text, type=Scene))

@@ -11,12 +11,15 @@ from robot_rl.drivers.mujoco.kinematics import ArmKinematics
 from robot_rl.drivers.mujoco.model import ARM_JOINTS
 from robot_rl.drivers.mujoco.world import SimWorld
 from robot_rl.drivers.robots.franka import FLANGE_TO_TCP, HOME, FrankaConfig, FrankaRobot
+from robot_rl.drivers.robots.franka_doctor import examine
 from robot_rl.drivers.safe_robot import SafeRobot
 from robot_rl.drivers.virtual_world import VirtualWorld
 from robot_rl.errors import ConfigError, suggest
 from robot_rl.interfaces import Bundle, Kinematics
 from robot_rl.timing import NS
 from robot_rl.types import Scene
+
+__all__ = ["examine", "make"]
 
 
 def make(

@@ -1,12 +1,12 @@
 """Franka FR3 (and Panda by its limits) through franky: libfranka's 1 kHz loop, in C++.
 
 franky's Cartesian impedance tracker follows the targets that the safety layer emits at 50 Hz, with
-velocity feed-forward, an error clip and a posture task in the null space. Nothing recovers by itself:
-a reflex, a lost connection or a stop stays until `rearm`.
+velocity feed-forward, an error clip and a posture task in the null space. Nothing recovers by
+itself: a reflex, a lost connection or a stop stays until `rearm`.
 
 Needs the extra `franka` (franky-control 2.0: robot system 5.9 or newer). Tried on the vendor's
-protocol with an emulator; the Panda by its limits only. Not a functional-safety system: the vendor's
-controller and a hardware e-stop stay mandatory.
+protocol with an emulator; the Panda by its limits only. Not a functional-safety system: the
+vendor's controller and a hardware e-stop stay mandatory.
 """
 
 from __future__ import annotations
@@ -46,7 +46,9 @@ SLACK = 5e-3
 TICK_S = 0.02
 FEED_FORWARD_S = 0.05
 """Setpoints further apart than this have no common velocity."""
-FROZEN_NS = 50_000_000
+SETTLE = 200
+"""States, 1 ms each."""
+FROZEN_NS, LOOK_NS = 50_000_000, 25_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +113,9 @@ class FrankaRobot:
     ) -> None:
         """ConfigError without the SDK."""
         if franky is None:
-            raise ConfigError("robot=fr3 needs the Franka SDK; valid: pip install 'robot-rl[franka]'")
+            raise ConfigError(
+                "robot=fr3 needs the Franka SDK; valid: pip install 'robot-rl[franka]'"
+            )
         self._config, self._bounds, self._twin = config, limits, kinematics
         self._clock = clock or PacedClock()
         self._arm: Any = None
@@ -121,7 +125,7 @@ class FrankaRobot:
         self._setpoint, self._width = np.zeros((1, 7)), np.zeros(1)
         self._set_ns = 0
         self._last: RobotState | None = None
-        self._arm_time, self._arm_time_ns = -1.0, 0
+        self._arm_time, self._arm_time_ns, self._looked_ns = -1.0, 0, 0
 
     @property
     def n_arms(self) -> int:
@@ -186,7 +190,7 @@ class FrankaRobot:
         if ended:
             self._latch.latch(self._ending())
         self._check_fresh(state.time.to_sec())
-        measured = _pose(state.O_T_EE)
+        measured = self._tool_pose(state)
         if self._config.dry_run:
             self._setpoint[0] = measured
         twist = state.O_dP_EE_est
@@ -299,12 +303,24 @@ class FrankaRobot:
             [config.collision_torque] * 7, [config.collision_force] * 6
         )
 
+    def _tool_pose(self, state: Any) -> Array:
+        """(7,) of the tool centre point, base frame; a dry run leaves the arm's own setting."""
+        measured = _pose(state.O_T_EE)
+        if not self._config.dry_run:
+            return measured
+        flange = pose_multiply(measured, pose_inverse(_pose(state.F_T_EE)))
+        return pose_multiply(flange, np.array(self._config.tool))
+
     def _check_tool(self) -> None:
         """The twin's forward kinematics must agree with the arm's own about the tool."""
-        state = self._arm.state
-        twin = np.array(self._twin.forward(0, state.q.tolist()))
-        away = np.abs(pose_difference(_pose(state.O_T_EE), twin, "base")).max()
-        if away > SLACK:
+        away = np.inf
+        for _ in range(SETTLE):  # states that are older than the tool's setting may still come
+            state = self._arm.state
+            twin = np.array(self._twin.forward(0, state.q.tolist()))
+            away = float(np.abs(pose_difference(self._tool_pose(state), twin, "base")).max())
+            if away <= SLACK:
+                break
+        else:
             raise RobotFault(
                 f"the arm's tool centre point is {away:.3f} (m or rad) from the twin's; valid: "
                 "robot.tool as mounted, and the end effector of the vendor's Desk set to it"
@@ -327,7 +343,7 @@ class FrankaRobot:
     def _hold(self) -> None:
         """The tracker takes over where the arm is, at rest."""
         config = self._config
-        measured = _pose(self._arm.state.O_T_EE)
+        measured = self._tool_pose(self._arm.state)
         self._setpoint[0], self._set_ns = measured, 0
         if config.dry_run:
             return
@@ -340,9 +356,7 @@ class FrankaRobot:
                 damping=np.array(damping),
                 translational_error_clip=np.full(3, config.translational_clip),
                 rotational_error_clip=np.full(3, config.rotational_clip),
-                posture_task=franky.PostureTask(
-                    self._arm.state.q.copy(), config.posture_stiffness
-                ),
+                posture_task=franky.PostureTask(self._arm.state.q.copy(), config.posture_stiffness),
             )
         except SDK_ERRORS as error:
             self._tracker = None
@@ -380,6 +394,8 @@ class FrankaRobot:
             while not self._arm.join_motion(0.0):
                 if self._latch.obey():
                     self._arm.stop()
+                    with suppress(*SDK_ERRORS):  # the motion says that it was preempted
+                        self._wait_for_motion()
                     raise RobotFault(self._latch.reason)
                 self._clock.sleep_until(self._clock.now_ns() + POLL_NS)
         except SDK_ERRORS as error:
@@ -405,7 +421,11 @@ class FrankaRobot:
     def _check_fresh(self, arm_time: float) -> None:
         """Latches when the arm's own time stands still."""
         now = self._clock.now_ns()
-        if arm_time != self._arm_time:
+        away = (
+            now - self._looked_ns > LOOK_NS
+        )  # this process was: the arm's next state may come yet
+        self._looked_ns = now
+        if arm_time != self._arm_time or away:
             self._arm_time, self._arm_time_ns = arm_time, now
         elif now - self._arm_time_ns > FROZEN_NS:
             self._latch.latch(f"the arm's state has not changed for {FROZEN_NS // 10**6} ms")

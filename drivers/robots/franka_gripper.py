@@ -24,6 +24,7 @@ class FrankaGripper:
     width: float = 0.0
     fault: str = ""
     _wanted: float | None = None
+    _done: float | None = None
     _wake: threading.Condition = field(default_factory=threading.Condition)
     _thread: threading.Thread | None = None
     _hand: Any = None
@@ -35,7 +36,8 @@ class FrankaGripper:
             self.width = float(self._hand.width)
         except SDK_ERRORS as error:
             raise RobotFault(
-                f"no gripper at {self.address} ({error}); valid: a Franka hand, or robot.gripper=false"
+                f"no gripper at {self.address} ({error}); valid: a Franka hand, or "
+                "robot.gripper=false"
             ) from error
         self._thread = threading.Thread(target=self._run, name="franka-gripper", daemon=True)
         self._thread.start()
@@ -55,17 +57,16 @@ class FrankaGripper:
             self._thread.join(2.0)
 
     def _run(self) -> None:
-        done: float | None = None
         while True:
             with self._wake:
-                self._wake.wait_for(lambda: self._wanted != done, timeout=0.1)
+                self._wake.wait_for(lambda: self._wanted != self._done, timeout=0.1)
                 wanted = self._wanted
             if wanted is not None and np.isnan(wanted):
                 return
             try:
-                if wanted is not None and wanted != done:
+                if wanted is not None and wanted != self._done:
                     self._hand.move(wanted, self.speed)
-                    done = wanted
+                    self._done = wanted
                 self.width = float(self._hand.width)
             except SDK_ERRORS as error:
                 self.fault = f"gripper: {error}"

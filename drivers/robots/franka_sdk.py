@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
-franky: Any
+RAISED = (
+    "Exception",
+    "CommandException",
+    "ControlException",
+    "NetworkException",
+    "ProtocolException",
+    "RealtimeException",
+    "IncompatibleVersionException",
+    "InvalidOperationException",
+    "InvalidMotionTypeException",
+    "GripperException",
+)
 try:
-    import franky
-
-    SDK_ERRORS: tuple[type[Exception], ...] = (
-        franky.Exception,
-        franky.CommandException,
-        franky.ControlException,
-        franky.NetworkException,
-        franky.ProtocolException,
-        franky.RealtimeException,
-        franky.IncompatibleVersionException,
-        franky.InvalidOperationException,
-        franky.InvalidMotionTypeException,
-        franky.GripperException,
-        ValueError,
-    )
-except ImportError:  # an optional extra
+    franky: Any = importlib.import_module("franky")
+except ModuleNotFoundError:  # an optional extra
     franky = None
-    SDK_ERRORS = ()
+SDK_ERRORS: tuple[type[Exception], ...] = (
+    () if franky is None else (ValueError, *(getattr(franky, name) for name in RAISED))
+)

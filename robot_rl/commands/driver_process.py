@@ -31,7 +31,11 @@ def main(arguments: list[str]) -> int:
     try:
         if len(arguments) != 2 or arguments[0] not in ("guard", "own"):
             raise ConfigError("usage: driver_process guard|own '<DriverConfig as JSON>'")
-        return guard(arguments[1], stopping) if arguments[0] == "guard" else own(arguments[1], stopping)
+        return (
+            guard(arguments[1], stopping)
+            if arguments[0] == "guard"
+            else own(arguments[1], stopping)
+        )
     except RobotRLError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
         return 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -74,4 +75,4 @@ class Record:
     def moves_after(self, late_ms: int) -> float:
         """m that the setpoint still went, from `late_ms` after the last goal on."""
         late = [at for when, at in self.setpoints if when >= self.goals[-1] + late_ms]
-        return float(sum(np.linalg.norm(b - a) for a, b in zip(late, late[1:], strict=False)))
+        return float(sum(np.linalg.norm(b - a) for a, b in pairwise(late)))

@@ -1,6 +1,6 @@
 """An actor for the tests of its own death: drives the arm to and fro at 20 Hz, and says so.
 
-  python moving_actor.py <record>        prints `moving`, then `refused: …` once it may not
+python moving_actor.py <record>        prints `moving`, then `refused: …` once it may not
 """
 
 from __future__ import annotations

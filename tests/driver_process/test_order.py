@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
 
 from robot_rl.drivers.remote.order import Order
 from robot_rl.drivers.remote.page import Phase
@@ -130,7 +136,10 @@ class Forgiving(Order):
 def play(kind: type[Order]) -> None:
     machine = type("Played", (Rules,), {"order_type": kind})
     run_state_machine_as_test(
-        machine, settings=settings(max_examples=150, stateful_step_count=25, deadline=None, derandomize=True)
+        machine,
+        settings=settings(
+            max_examples=150, stateful_step_count=25, deadline=None, derandomize=True
+        ),
     )
 
 
@@ -140,7 +149,7 @@ def test_rules_of_order() -> None:
 
 @pytest.mark.parametrize("kind", [Forgetful, Forgiving])
 def test_rules_of_order_see_a_broken_rule(kind: type[Order]) -> None:
-    with pytest.raises(BaseException, match=r"."):  # noqa: PT011  any failure of the machine
+    with pytest.raises(BaseException, match=r"."):
         play(kind)
 
 

@@ -1,9 +1,8 @@
 """The driver's two processes with a guard taken out: for the planted-bug twins.
 
 WEAKENED names it: watchdog (stale commands are followed for ever), loss (an actor's end is not
-noticed in
-time, nor its process's death by the kernel), guardian (a hang is not judged), stops (a stop from another thread is not read), first
-(the first goal is not checked).
+noticed in time, nor its process's death by the kernel), guardian (a hang is not judged), stops (a
+stop from another thread is not read), first (the first goal is not checked).
 """
 
 from __future__ import annotations
