@@ -1,4 +1,4 @@
-"""One arm's joint setpoint on its way to the goal: leash, speed, acceleration, ends, walls."""
+"""One arm's joint setpoint on its way to the goal: clip, speed, acceleration, ends, walls."""
 
 from __future__ import annotations
 

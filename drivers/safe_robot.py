@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from robot_rl.drivers.joint_space import JointSpace
+from robot_rl.drivers.robot_layer import RobotLayer
 from robot_rl.drivers.safety import check_force_bound
 from robot_rl.drivers.spaces import CartesianSpace, CommandSpace
 from robot_rl.drivers.watch import StateWatch
 from robot_rl.errors import PoisonedDataError, RobotFault, SafetyError
 from robot_rl.fault_latch import FaultLatch
-from robot_rl.interfaces import Capability, Clock, Kinematics, Robot
+from robot_rl.interfaces import Capability, Robot
 from robot_rl.limits import Limits
 from robot_rl.types import Array, Command, LimitStage, RobotState
 
@@ -21,7 +22,7 @@ PERIOD_NS = 20_000_000
 SPACES = Capability.CARTESIAN_IMPEDANCE | Capability.JOINT
 
 
-class SafeRobot:
+class SafeRobot(RobotLayer):
     """Limits, watchdog and latched faults around a `Robot`; is one itself.
 
     robot = SafeRobot(SimRobot(world), (limits,))
@@ -32,7 +33,7 @@ class SafeRobot:
 
     Order of a command: fault, finite and shape, staleness, workspace and orientation. Order of a
     tick: stops from other threads, measured state, watchdog, then the limiter in the space that the
-    inner robot is commanded in: leash to what is measured (force), velocity, acceleration and jerk,
+    inner robot is commanded in: clip to what is measured (force), velocity, acceleration and jerk,
     walls. `read().setpoint` is what was emitted; `limiting_stage` the first stage that keeps it
     from the goal. This is not a functional-safety system.
     """
@@ -47,7 +48,7 @@ class SafeRobot:
         rearm_on_reset: bool = False,
     ) -> None:
         """limits: one each arm. SafetyError when their number is another, when the inner robot's
-        stiffness x clip exceeds `max_force`, or when it is not commanded in one space.
+        stiffness x clip exceeds `max_force`, or when it is commanded in two spaces.
 
         `stream_resets`: `move_to` runs through the limiter; else it is the inner robot's own.
         `rearm_on_reset`: `move_to` clears a fault that the safety layer found itself; for a
@@ -56,12 +57,12 @@ class SafeRobot:
         """
         if len(limits) != inner.n_arms:
             raise SafetyError(f"limits of {len(limits)} arms; valid: {inner.n_arms}, one each arm")
-        if inner.capabilities & SPACES not in (Capability.CARTESIAN_IMPEDANCE, Capability.JOINT):
-            raise SafetyError("the robot must claim one of CARTESIAN_IMPEDANCE and JOINT")
+        if SPACES in inner.capabilities:
+            raise SafetyError("a robot claims CARTESIAN_IMPEDANCE and JOINT; valid: one of them")
         if Capability.CARTESIAN_IMPEDANCE in inner.capabilities:
             for arm in limits:
                 check_force_bound(inner.gains, arm)
-        self._inner = inner
+        super().__init__(inner)
         self._limits = tuple(limits)
         self._stale_ns = min(arm.stale_after_ns for arm in limits)
         self._hold_ns = min(arm.hold_after_ns for arm in limits)
@@ -83,34 +84,6 @@ class SafeRobot:
     @property
     def limits(self) -> tuple[Limits, ...]:
         return self._limits
-
-    @property
-    def n_arms(self) -> int:
-        return self._inner.n_arms
-
-    @property
-    def capabilities(self) -> Capability:
-        return self._inner.capabilities
-
-    @property
-    def clock(self) -> Clock:
-        return self._inner.clock
-
-    @property
-    def base_poses(self) -> Array:
-        return self._inner.base_poses
-
-    @property
-    def gripper_range(self) -> tuple[Array, Array]:
-        return self._inner.gripper_range
-
-    @property
-    def kinematics(self) -> Kinematics | None:
-        return self._inner.kinematics
-
-    @property
-    def gains(self) -> Mapping[str, float]:
-        return self._inner.gains
 
     def connect(self) -> None:
         """Connects, and holds where the arm is. Re-arms. RobotFault outside the workspace."""
@@ -196,7 +169,7 @@ class SafeRobot:
     def rearm(self) -> None:
         """Clears a latched fault, by a person's decision only; holds where the arm is."""
         self._require_connection()
-        if not self._fault.shown:
+        if not self._fault.shown and not self._inner.read().fault:
             return
         self._fault.clear()
         self._inner.rearm()

@@ -1,4 +1,4 @@
-"""One arm's setpoint on its way to the goal: leash, velocity, acceleration, jerk, walls."""
+"""One arm's setpoint on its way to the goal: clip, velocity, acceleration, jerk, walls."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ REST_SPEED = 5e-3
 class SetpointLimiter:
     """Moves a setpoint towards a goal, one tick a call, inside every limit.
 
-    The leash: the setpoint stays within the controller's clip of where the measured pose will be
+    The clip: the setpoint stays within the controller's clip of where the measured pose will be
     at the next tick, so a blocked arm's setpoint stops at measured + clip. It bounds the goal, in
     front of the limiter, so that the emitted setpoint keeps its acceleration limit even then.
     Walls: a velocity is taken only if braking straight ahead from it ends inside the workspace;
@@ -161,11 +161,11 @@ class SetpointLimiter:
     ) -> Vector3:
         limits, dt, reach = self._limits, self._dt, self._clip
         at = self._position
-        leashed = []
+        clipped = []
         for i in range(3):
             ahead = measured[i] + dt * twist[i]
-            leashed.append(min(max(goal[i], ahead - reach), ahead + reach) - at[i])
-        error = (leashed[0], leashed[1], leashed[2])
+            clipped.append(min(max(goal[i], ahead - reach), ahead + reach) - at[i])
+        error = (clipped[0], clipped[1], clipped[2])
         velocity, stage = limit_velocity(
             _ahead(error, feed, dt),
             self._velocity,

@@ -1,12 +1,12 @@
-"""The agent's action and the robot's command are two things; `ActionSpace` maps one to the other.
+"""Agent's action and robot's command are two things; an `ActionSpace` maps one to the other.
 
-An action is a vector in [-1, 1]: per arm a relative end-effector twist (6) and a gripper value (1),
-less the axes that are locked. A command is a goal pose and a width. Forward (`project`):
+This file holds what all spaces share and the usual one, a relative twist: per arm a twist of the
+end effector (6) and a gripper value (1), less the axes that are locked. Forward (`project`):
 
-    goal = previous executed target ⊕ scale · action,   held within a leash of the measured pose
+    goal = setpoint ⊕ scale · action,   clipped to `translational_clip` of the measured pose
 
 and back (`executed`): the action that would have asked for the setpoint that was really emitted by
-the end of the period; what a limiter, a workspace wall or the leash took away is not in it. (The
+the end of the period; what a limiter, a workspace wall or the clip took away is not in it. (The
 split of action and command follows dm_robotics, `agentflow/core.py`, `ActionSpace.project`.)
 """
 
@@ -14,207 +14,215 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
+from robot_rl.envs.gripper_modes import GripperMode
 from robot_rl.errors import ConfigError, PoisonedDataError, SpecError, suggest
 from robot_rl.geometry import pose_add, pose_difference
-from robot_rl.types import Array, CartesianCommand, RobotState
+from robot_rl.interfaces import ActionSpace, Robot
+from robot_rl.types import Array, CartesianCommand, Command, RobotState
 
 AXES = ("x", "y", "z", "roll", "pitch", "yaw", "gripper")
 """Translation along, then rotation about, the axes of the action frame; then the gripper."""
 FRAMES = ("ee", "base")
-GRIPPER_MODES = ("absolute", "ternary", "velocity")
-THRESHOLD = 0.5
-"""A ternary gripper acts beyond it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Where the end effectors were last really sent: poses (a, 7) in base frames, widths (a,) m."""
+class ActionSettings(Protocol):
+    """What a config's `env.action` makes: it becomes a space once the robot is known."""
 
-    pose: Array
-    gripper: Array
-
-    @classmethod
-    def of(cls, state: RobotState) -> Target:
-        """The setpoint that the robot emitted last."""
-        return cls(state.setpoint, state.gripper_setpoint)
+    def space(self, robot: Robot) -> ActionSpace:
+        """For a connected robot."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class ActionConfig:
-    """How actions are meant. Raises ConfigError on a value that is not valid.
-
-    Gripper modes: "absolute" is proportional from -1 closed to 1 open; "ternary" closes below -0.5,
-    opens above 0.5 and else keeps the width; "velocity" adds action * gripper_scale to the width.
-    """
+    """A relative twist. Raises ConfigError on a value that is not valid."""
 
     axes: tuple[str, ...] = AXES
     """Axes that the agent moves; the others keep their target."""
     frame: str = "ee"
-    """"ee": along the axes of the previous target; "base": along the base's."""
+    """"ee": along the axes of the setpoint; "base": along the base's."""
     translation_scale: float = 0.02
     """m for an action of 1."""
     rotation_scale: float = 0.1
     """rad for an action of 1."""
     gripper_mode: str = "absolute"
+    """See `GripperMode`."""
     gripper_scale: float = 0.02
     """m of width for an action of 1, in mode "velocity"."""
-    leash_translation: float = 0.035
+    translational_clip: float = 0.035
     """Largest goal - measured pose per axis, m: one step and the controller's lag at full speed."""
-    leash_rotation: float = 0.25
+    rotational_clip: float = 0.25
     """The same for rotation, rad."""
 
     def __post_init__(self) -> None:
-        _member("frame", self.frame, FRAMES)
-        _member("gripper_mode", self.gripper_mode, GRIPPER_MODES)
+        member("frame", self.frame, FRAMES)
+        GripperMode(self.gripper_mode, self.gripper_scale)
         for axis in self.axes:
-            _member("axes", axis, AXES)
+            member("axes", axis, AXES)
         if not self.axes:
             raise ConfigError(f"action.axes is empty; valid: some of {', '.join(AXES)}")
-        for name in ("translation_scale", "rotation_scale", "gripper_scale"):
-            if not 0.0 < getattr(self, name) < np.inf:
-                raise ConfigError(f"action.{name}={getattr(self, name)}; valid: above 0")
         for kind in ("translation", "rotation"):
-            leash, scale = getattr(self, f"leash_{kind}"), getattr(self, f"{kind}_scale")
-            if not leash >= scale:
+            scale, name = getattr(self, f"{kind}_scale"), f"{kind}al_clip"
+            if not 0.0 < scale < np.inf:
+                raise ConfigError(f"action.{kind}_scale={scale}; valid: above 0")
+            if not getattr(self, name) >= scale:
                 raise ConfigError(
-                    f"action.leash_{kind}={leash} is shorter than one step, "
+                    f"action.{name}={getattr(self, name)} is shorter than one step, "
                     f"action.{kind}_scale={scale}; valid: at least that"
                 )
 
+    def space(self, robot: Robot) -> TwistActions:
+        return TwistActions(self, robot.n_arms, robot.gripper_range)
 
-class ActionSpace:
-    """Projects actions (dim,) to commands and emitted setpoints back to actions, for `n_arms`."""
+
+class TwistActions:
+    """Implements `ActionSpace`: a relative twist for each of `n_arms`."""
 
     def __init__(
         self, config: ActionConfig, n_arms: int, gripper_range: tuple[Array, Array]
     ) -> None:
         self.config = config
         self.n_arms = n_arms
-        self._closed, self._open = np.ones((2, n_arms)) * np.reshape(gripper_range, (2, -1))
+        self.frame, self.gripper_mode = config.frame, config.gripper_mode
+        self.facts: dict[str, str] = {}
+        self.plant = {"clip": f"{config.translational_clip!r},{config.rotational_clip!r}"}
+        self.command_layout = pose_layout(n_arms)
+        self._gripper = GripperMode(config.gripper_mode, config.gripper_scale, *gripper_range)
         kept = [axis in config.axes for axis in AXES]
         self._moved = np.flatnonzero(kept[:6])
         self._grips = kept[6]
         self._scale = np.repeat([config.translation_scale, config.rotation_scale], 3)
-        leash = np.repeat([config.leash_translation, config.leash_rotation], 3)
-        # A locked axis has no action that could bring its target back: the leash leaves it alone.
-        self._leash = np.where(kept[:6], leash, np.inf)
-        self._near = config.leash_translation**2
-        self._aligned = np.cos(min(config.leash_rotation, np.pi) / 2)
+        clip = np.repeat([config.translational_clip, config.rotational_clip], 3)
+        # A locked axis has no action that could bring its target back: the clip leaves it alone.
+        self._clip = np.where(kept[:6], clip, np.inf)
+        self._near = config.translational_clip**2
+        self._aligned = np.cos(min(config.rotational_clip, np.pi) / 2)
         self._arm_dim = len(self._moved) + self._grips
+        self.dim = n_arms * self._arm_dim
+        self.names = arm_names([axis for axis in AXES if axis in config.axes], n_arms)
+        self.scale = arm_scales(
+            self._scale[self._moved].tolist(), self._gripper, n_arms, grips=self._grips
+        )
 
-    @property
-    def dim(self) -> int:
-        """Numbers in an action."""
-        return self.n_arms * self._arm_dim
-
-    @property
-    def command_dim(self) -> int:
-        """Numbers in a command vector: per arm pose (7) and width (1)."""
-        return self.n_arms * 8
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """What each number of an action moves, in order."""
-        kept = [axis for axis in AXES if axis in self.config.axes]
-        if self.n_arms == 1:
-            return tuple(kept)
-        return tuple(f"arm{arm}.{axis}" for arm in range(self.n_arms) for axis in kept)
-
-    @property
-    def scale(self) -> tuple[float, ...]:
-        """Physical value of an action of 1, per dimension (m, rad, m of width)."""
-        half = (self._open - self._closed) / 2
-        mode = self.config.gripper_mode
-        velocity = np.full(self.n_arms, self.config.gripper_scale)
-        grips = {"absolute": half, "ternary": 2 * half, "velocity": velocity}[mode].tolist()
-        arm = [float(self._scale[i]) for i in self._moved]
-        return tuple(value for grip in grips for value in [*arm, *[grip] * self._grips])
-
-    def project(self, action: Array, previous: Target, state: RobotState) -> CartesianCommand:
+    def project(self, action: Array, state: RobotState) -> CartesianCommand:
         """The command an action asks for. Values beyond ±1 count as ±1.
 
         Raises SpecError on a wrong shape, PoisonedDataError on NaN or infinity.
         """
-        rows = self._rows(action)
+        rows = action_rows(action, self.names, self.n_arms)
         delta = np.zeros((self.n_arms, 6))
         delta[:, self._moved] = rows[:, : len(self._moved)]
-        goal = pose_add(previous.pose, delta * self._scale, self.config.frame)
-        gripper = self._widths(rows[:, -1], previous) if self._grips else previous.gripper
-        return CartesianCommand(self._on_leash(goal, state.pose), gripper, state.stamp_ns)
+        goal = pose_add(state.setpoint, delta * self._scale, self.frame)
+        width = state.gripper_setpoint
+        width = self._gripper.widths(rows[:, -1], width) if self._grips else width
+        return CartesianCommand(self._clipped(goal, state.pose), width, state.stamp_ns)
 
-    def executed(self, previous: Target, state: RobotState, proposed: Array) -> Array:
-        """The action (dim,) float32 that explains the setpoint in `state`, clipped to [-1, 1].
+    def executed(self, before: RobotState, after: RobotState, action: Array) -> Array:
+        """The action (dim,) float32 that explains the setpoint in `after`, clipped to [-1, 1]."""
+        hint = action_rows(action, self.names, self.n_arms)[:, -1]
+        return self._inverse(before, after.setpoint, after.gripper_setpoint, hint)
 
-        A ternary gripper maps several values to one width; `proposed` decides among those.
-        """
-        return self._inverse(previous, Target.of(state), self._rows(proposed)[:, -1])
-
-    def encode(self, previous: Target, goal: Target) -> Array:
+    def encode(self, state: RobotState, goal: Command) -> Array:
         """The action (dim,) float32 that moves towards a goal, in a straight line if it is far."""
-        delta = pose_difference(previous.pose, goal.pose, self.config.frame) / self._scale
+        goal = cartesian(goal)
+        delta = pose_difference(state.setpoint, goal.pose, self.frame) / self._scale
         for part in (delta[:, :3], delta[:, 3:]):
             part /= np.maximum(1.0, np.abs(part).max(axis=-1, keepdims=True))
-        towards = pose_add(previous.pose, delta * self._scale, self.config.frame)
-        return self._inverse(previous, Target(towards, goal.gripper), np.zeros(self.n_arms))
+        towards = pose_add(state.setpoint, delta * self._scale, self.frame)
+        return self._inverse(state, towards, goal.gripper, 0.0)
 
-    def vector(self, command: CartesianCommand) -> Array:
+    def hold(self, state: RobotState) -> Array:
+        """The action (dim,) float32 that keeps the setpoint, grippers included."""
+        held = np.zeros((self.n_arms, self._arm_dim), np.float32)
+        if self._grips:
+            width = state.gripper_setpoint
+            held[:, -1] = self._gripper.values(width, width, 0.0)
+        return np.clip(held.ravel(), -1.0, 1.0)
+
+    def setpoint(self, state: RobotState) -> CartesianCommand:
+        """The command that the robot follows now."""
+        return CartesianCommand(state.setpoint, state.gripper_setpoint, state.stamp_ns)
+
+    def vector(self, command: Command) -> Array:
         """A command as (command_dim,) float32: per arm pose, then width."""
-        joined = np.concatenate([command.pose, command.gripper[:, None]], axis=1)
-        return joined.astype(np.float32).ravel()
+        return pose_vector(cartesian(command))
 
-    def _rows(self, action: Array) -> Array:
-        action = np.asarray(action, np.float64)
-        if action.shape != (self.dim,):
-            raise SpecError(f"action: got shape {action.shape}, valid: ({self.dim},)")
-        if not np.isfinite(action).all():
-            index = int(np.flatnonzero(~np.isfinite(action))[0])
-            raise PoisonedDataError(
-                f"action: {action[index]} at index {index} ({self.names[index]}); "
-                "valid: finite, in [-1, 1]"
-            )
-        return np.clip(action, -1.0, 1.0).reshape(self.n_arms, self._arm_dim)
-
-    def _inverse(self, previous: Target, now: Target, grip_hint: Array) -> Array:
-        delta = pose_difference(previous.pose, now.pose, self.config.frame) / self._scale
+    def _inverse(
+        self, before: RobotState, pose: Array, gripper: Array, hint: Array | float
+    ) -> Array:
+        delta = pose_difference(before.setpoint, pose, self.frame) / self._scale
         rows = delta[:, self._moved]
         if self._grips:
-            rows = np.concatenate([rows, self._grips_of(previous, now, grip_hint)[:, None]], axis=1)
+            values = self._gripper.values(before.gripper_setpoint, gripper, hint)
+            rows = np.concatenate([rows, values[:, None]], axis=1)
         return np.clip(rows, -1.0, 1.0).astype(np.float32).ravel()
 
-    def _widths(self, grip: Array, previous: Target) -> Array:
-        mode, width = self.config.gripper_mode, previous.gripper
-        if mode == "absolute":
-            return self._closed + (grip + 1.0) / 2.0 * (self._open - self._closed)
-        if mode == "velocity":
-            return np.clip(width + grip * self.config.gripper_scale, self._closed, self._open)
-        ends = np.where(grip > 0.0, self._open, self._closed)
-        return np.where(np.abs(grip) > THRESHOLD, ends, width)
-
-    def _grips_of(self, previous: Target, now: Target, hint: Array) -> Array:
-        mode, span = self.config.gripper_mode, self._open - self._closed
-        if mode == "absolute":
-            return 2.0 * (now.gripper - self._closed) / span - 1.0
-        change = now.gripper - previous.gripper
-        if mode == "velocity":
-            return change / self.config.gripper_scale
-        wanted = np.where(np.abs(hint) > THRESHOLD, np.sign(hint), 0.0)
-        agrees = np.abs(self._widths(wanted, previous) - now.gripper) < 1e-3 * span
-        return np.where(agrees, wanted, np.where(np.abs(change) > 0.5 * span, np.sign(change), 0.0))
-
-    def _on_leash(self, goal: Array, measured: Array) -> Array:
+    def _clipped(self, goal: Array, measured: Array) -> Array:
         shift = goal[:, :3] - measured[:, :3]
         cosine = np.abs((goal[:, 3:] * measured[:, 3:]).sum(axis=1))
         if (shift * shift).sum() < self._near and cosine.min() > self._aligned:
-            return goal  # within the leash along any axes: the usual case, at a third of the cost
-        ahead = pose_difference(measured, goal, self.config.frame)
-        if (np.abs(ahead) <= self._leash).all():
+            return goal  # within the clip along any axes: the usual case, at a third of the cost
+        ahead = pose_difference(measured, goal, self.frame)
+        if (np.abs(ahead) <= self._clip).all():
             return goal
-        return pose_add(measured, np.clip(ahead, -self._leash, self._leash), self.config.frame)
+        return pose_add(measured, np.clip(ahead, -self._clip, self._clip), self.frame)
 
 
-def _member(key: str, value: str, valid: Sequence[str]) -> None:
+def member(key: str, value: str, valid: Sequence[str]) -> None:
+    """ConfigError where `value` is none of `valid`."""
     if value not in valid:
         raise ConfigError(f"action.{key}: '{value}' is not valid; {suggest(value, valid)}")
+
+
+def arm_names(names: Sequence[str], n_arms: int) -> tuple[str, ...]:
+    """Names of all dimensions, with their arm where there are several."""
+    if n_arms == 1:
+        return tuple(names)
+    return tuple(f"arm{arm}.{name}" for arm in range(n_arms) for name in names)
+
+
+def arm_scales(
+    arm: list[float], gripper: GripperMode, n_arms: int, *, grips: bool = True
+) -> tuple[float, ...]:
+    """Physical value of an action of 1 for each dimension, grippers last in each arm."""
+    widths = np.broadcast_to(gripper.scale, n_arms).tolist()
+    return tuple(value for width in widths for value in [*arm, *[width] * grips])
+
+
+def action_rows(action: Array, names: Sequence[str], n_arms: int) -> Array:
+    """An action (dim,) as (n_arms, dim / n_arms) within [-1, 1].
+
+    Raises SpecError on a wrong shape, PoisonedDataError on NaN or infinity.
+    """
+    action = np.asarray(action, np.float64)
+    if action.shape != (len(names),):
+        raise SpecError(f"action: got shape {action.shape}, valid: ({len(names)},)")
+    if not np.isfinite(action).all():
+        index = int(np.flatnonzero(~np.isfinite(action))[0])
+        raise PoisonedDataError(
+            f"action: {action[index]} at index {index} ({names[index]}); valid: finite, in [-1, 1]"
+        )
+    return np.clip(action, -1.0, 1.0).reshape(n_arms, -1)
+
+
+def cartesian(command: Command) -> CartesianCommand:
+    """SpecError where the command is none."""
+    if not isinstance(command, CartesianCommand):
+        raise SpecError("a joint command; valid in this action space: CartesianCommand")
+    return command
+
+
+def pose_layout(n_arms: int) -> tuple[tuple[str, int], ...]:
+    """Names and widths of the parts of `pose_vector`."""
+    names = arm_names(("pose", "width"), n_arms)
+    return tuple(zip(names, (7, 1) * n_arms, strict=True))
+
+
+def pose_vector(command: CartesianCommand) -> Array:
+    """(8 n_arms,) float32: per arm pose, then width."""
+    joined = np.concatenate([command.pose, command.gripper[:, None]], axis=1)
+    return joined.astype(np.float32).ravel()

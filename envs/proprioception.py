@@ -1,4 +1,4 @@
-"""What a robot feels of itself, as one vector of about unit range.
+"""What a robot measures of itself, as one vector of about unit range.
 
 The learner has no normaliser: each part is divided by a fixed, documented scale. Poses are given
 relative to the episode's start, and rotations as rotation vectors, never as Euler angles (which

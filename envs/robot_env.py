@@ -1,52 +1,45 @@
-"""One gymnasium environment for real and simulated robots: Robot + World + cameras + Task."""
+"""One environment for real and simulated robots: Robot + World + cameras + Task."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
 
-import gymnasium
 import numpy as np
 
-from robot_rl.envs.actions import ActionConfig, ActionSpace, Target
+from robot_rl.envs.actions import ActionConfig, ActionSettings
 from robot_rl.envs.null_world import NullWorld
 from robot_rl.envs.proprioception import CLIP, DEFAULT, Proprioception
-from robot_rl.errors import ConfigError, PoisonedDataError, suggest
+from robot_rl.errors import ConfigError, PoisonedDataError, RobotFault, SpecError, suggest
 from robot_rl.interfaces import Bundle, Camera, Robot, Task, World
 from robot_rl.specs import ArraySpec, EnvSpec
 from robot_rl.timing import NS, Rate
-from robot_rl.types import Array, CartesianCommand, Outcome, RobotState
+from robot_rl.types import Array, Command, LimitStage, Outcome, RobotState, Step
 
 OBSERVATIONS = ("state", "images")
 
 
-class RobotEnv(gymnasium.Env[Any, Array]):
-    """A task on a robot at a fixed policy rate, the robot's clock keeping time.
+class RobotEnv:
+    """Implements `RobotEnvironment`: a task on a robot, the robot's clock keeping time.
 
     env = RobotEnv(bundle, task)
-    obs, info = env.reset(seed=0)
-    while not (terminated or truncated):
-        obs, reward, terminated, truncated, info = env.step(action)     # action (dim,) in [-1, 1]
+    step = env.reset(seed=0)
+    while not (step.terminated or step.truncated):
+        step = env.step(action)                     # action (dim,) in [-1, 1]
 
     Observations: "state" (n,) float32, proprioception and then, with observations="state", the
     task's privileged features; and one uint8 image (height, width, 3) per camera. Success
-    terminates with the task's reward; `task.max_steps` truncates. `info` holds what the action
-    became: executed (dim,) float32, commanded (command_dim,) float32, limiting_stage, success (1 or
-    0), stamp_ns, action_stamp_ns and boot_id of the robot's clock, metrics, and `fault` (why the
-    robot holds, empty while it does not; a fault truncates). After a step also late_ns: how late
-    its period ended, in the robot's clock.
+    terminates with the task's reward; `task.max_steps` truncates, and so does a fault.
     """
-
-    metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 10}  # noqa: RUF012
 
     def __init__(
         self,
         bundle: Bundle,
         task: Task,
-        cameras: tuple[str, ...] = (),
+        cameras: Mapping[str, Camera | None] | Sequence[str] = (),
         *,
-        action: ActionConfig | None = None,
+        action: ActionSettings | None = None,
         rate_hz: float = 10.0,
         observations: str = "state",
         proprioception: tuple[str, ...] = DEFAULT,
@@ -56,88 +49,91 @@ class RobotEnv(gymnasium.Env[Any, Array]):
     ) -> None:
         """Builds the world and connects the robot.
 
-        cameras: names among the world's cameras; they are observed. observations: "state" or
-        "images" (the task's features are left out). gripper_penalty: reward taken off for a full
-        stroke of a gripper. Raises ConfigError on a value that is not valid.
+        cameras: what is observed, devices by name; a name alone, or None in a device's place, is
+        the world's camera of that name. observations: "state" or "images" (the task's features are
+        left out). gripper_penalty: reward taken off for a full stroke of a gripper. render_mode:
+        "rgb_array", or None to draw nothing. Raises ConfigError on a value that is not valid.
         """
         _check(rate_hz, observations, cameras, gripper_penalty)
         self.robot, self.task = bundle.robot, task
+        self.simulated = bundle.world is not None
+        """Whether random motion can do no harm."""
         self.world: World = bundle.world or NullWorld()
         self.world.build(task.scene)
         self.robot.connect()
-        self.actions = ActionSpace(
-            action or ActionConfig(), self.robot.n_arms, self.robot.gripper_range
-        )
+        self.actions = (action or ActionConfig()).space(self.robot)
         self.proprioception = Proprioception(
             proprioception, self.robot.n_arms, self.robot.gripper_range
         )
-        self.cameras = {name: self._camera(name) for name in cameras}
+        devices = cameras if isinstance(cameras, Mapping) else dict.fromkeys(cameras)
+        self.cameras = {name: it or self._world_camera(name) for name, it in devices.items()}
         self.render_mode = render_mode
         self._render_camera = render_camera
         self._viewer: Camera | None = None
         self._privileged = observations == "state"
         self._gripper_penalty = gripper_penalty
         self._period_ns = round(NS / rate_hz)
-        self.metadata = {**self.metadata, "render_fps": round(rate_hz)}
-        self.data_spec = self._make_spec(rate_hz)
-        self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (self.actions.dim,), np.float32)
-        self.observation_space = gymnasium.spaces.Dict(
-            {array.name: _space(array) for array in self.data_spec.observation}
-        )
+        self.spec = self._make_spec(rate_hz)
         self._state: RobotState | None = None
         self._rate = self._new_rate()
         self._steps = 0
 
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[dict[str, Array], dict[str, Any]]:
-        """Places objects and robot; everything random comes from `seed`."""
-        super().reset(seed=seed)
-        self.world.reset(self.np_random)
-        start, width = self.task.reset(self.world, self.np_random)
+    @property
+    def max_steps(self) -> int:
+        return self.task.max_steps
+
+    def reset(self, seed: int) -> Step:
+        """Places objects and robot; everything random comes from `seed`. RobotFault while a fault
+        is latched, or when the start pose is not reached."""
+        rng = np.random.default_rng(seed)
+        self.world.reset(rng)
+        start, width = self.task.reset(self.world, rng)
         self.robot.move_to(start, width)
         self.proprioception.begin(start)
         self._rate = self._new_rate()
         self._rate.wait()
         self._steps = 0
         state = self._state = self.robot.read()
-        outcome = self.task.evaluate(self.world, state)
-        idle = CartesianCommand(state.setpoint, state.gripper_setpoint, state.stamp_ns)
-        info = self._info(state, state, idle, np.zeros(self.actions.dim, np.float32), outcome)
-        return self._observe(state), info
+        outcome = Outcome(0.0, False, False, self.task.evaluate(self.world, state).metrics)
+        held = self.actions.hold(state)
+        return self._step(state, state, self.actions.setpoint(state), held, outcome)
 
-    def step(self, action: Array) -> tuple[dict[str, Array], float, bool, bool, dict[str, Any]]:
-        """One period: command, wait, read. Raises PoisonedDataError before a NaN moves anything."""
+    def step(self, action: Array) -> Step:
+        """One period: command, wait, read. Raises PoisonedDataError before a NaN moves anything.
+
+        A robot that has latched a fault is commanded nothing; the step truncates and says why.
+        """
         before = self._present_state()
-        previous = Target.of(before)
-        command = self.actions.project(action, previous, before)
-        self.robot.command(command)
+        command = self.actions.project(action, before)
+        refusal = self._command(command)
         late_ns = self._rate.wait()
         state = self._state = self.robot.read()
+        if refusal is not None and not state.fault:
+            raise refusal
         self._steps += 1
-        executed = self.actions.executed(previous, state, action)
+        executed = self.actions.executed(before, state, action)
         outcome = self.task.evaluate(self.world, state)
-        reward = outcome.reward - self._gripper_cost(previous, state)
-        if not math.isfinite(reward):
-            raise PoisonedDataError(f"{self.task.name}: reward {reward}; valid: finite")
-        timeout = self._steps >= self.task.max_steps or bool(state.fault)
-        truncated = timeout and not outcome.terminated
-        info = self._info(before, state, command, executed, outcome)
-        info["late_ns"] = late_ns
-        return self._observe(state), reward, outcome.terminated, truncated, info
+        return self._step(before, state, command, executed, outcome, late_ns)
+
+    def hold(self) -> Array:
+        return self.actions.hold(self._present_state())
+
+    def setpoint(self) -> Command:
+        return self.actions.setpoint(self._present_state())
+
+    def encode(self, goal: Command) -> Array:
+        return self.actions.encode(self._present_state(), goal)
 
     def expert_action(self) -> Array:
         """What the task's scripted expert would do now, (dim,) float32 in [-1, 1]."""
-        state = self._present_state()
-        goal = self.task.expert(self.world, state)
-        return self.actions.encode(Target.of(state), Target(goal.pose, goal.gripper))
+        return self.encode(self.task.expert(self.world, self._present_state()))
 
     def render(self) -> Array | None:
         """(height, width, 3) uint8 of `render_camera` in mode "rgb_array", else None."""
         if self.render_mode is None:
             return None
         if self._viewer is None:
-            self._viewer = self._camera(self._render_camera)
+            self._viewer = self._world_camera(self._render_camera)
         return self._viewer.read().image
 
     def rest(self) -> None:
@@ -146,35 +142,42 @@ class RobotEnv(gymnasium.Env[Any, Array]):
         self.robot.stop()
 
     def trip(self, reason: str) -> None:
-        """Any thread: stops the robot at its next tick and latches a fault."""
         self.robot.trip(reason)
 
     def rearm(self) -> None:
-        """Clears a latched fault, by a person's decision only."""
         self.robot.rearm()
 
     def close(self) -> None:
-        """Frees robot and cameras; may be called twice."""
-        for camera in (*self.cameras.values(), *filter(None, [self._viewer])):
-            camera.close()
-        self.robot.close()
+        """Frees the robot, then the cameras; may be called twice."""
+        try:
+            self.robot.close()
+        finally:
+            for camera in (*self.cameras.values(), *filter(None, [self._viewer])):
+                camera.close()
 
     def _present_state(self) -> RobotState:
         if self._state is None:
-            raise gymnasium.error.ResetNeeded("call reset() before step() or expert_action()")
+            raise SpecError("the environment has no state yet; call reset() first")
         return self._state
+
+    def _command(self, command: Command) -> RobotFault | None:
+        try:
+            self.robot.command(command)
+        except RobotFault as refusal:
+            return refusal
+        return None
 
     def _new_rate(self) -> Rate:
         clock = self.robot.clock
         return Rate(clock.now_ns, clock.sleep_until, self._period_ns)
 
-    def _camera(self, name: str) -> Camera:
+    def _world_camera(self, name: str) -> Camera:
         offered = self.world.cameras()
         if name not in offered:
             raise ConfigError(f"the robot's world has no camera '{name}'; {suggest(name, offered)}")
         return offered[name]
 
-    def _observe(self, state: RobotState) -> dict[str, Array]:
+    def _observe(self, state: RobotState) -> tuple[dict[str, Array], dict[str, int]]:
         vector = self.proprioception(state)
         if self._privileged:
             features = np.clip(self.task.observe(self.world, state), -CLIP, CLIP)
@@ -182,36 +185,51 @@ class RobotEnv(gymnasium.Env[Any, Array]):
         if not np.isfinite(vector).all():
             raise PoisonedDataError(f"{self.task.name}: the observation has NaN; valid: finite")
         obs: dict[str, Array] = {"state": vector}
+        stamps = {"state": state.stamp_ns}
         for name, camera in self.cameras.items():
-            obs[name] = camera.read().image
-        return obs
+            frame = camera.read()
+            obs[name], stamps[name] = frame.image, frame.stamp_ns
+        return obs, stamps
 
-    def _gripper_cost(self, previous: Target, state: RobotState) -> float:
+    def _gripper_cost(self, before: RobotState, state: RobotState) -> float:
         if self._gripper_penalty == 0.0:
             return 0.0
         closed, opened = self.robot.gripper_range
-        moved = np.abs(state.gripper_setpoint - previous.gripper) / (opened - closed)
+        moved = np.abs(state.gripper_setpoint - before.gripper_setpoint) / (opened - closed)
         return self._gripper_penalty * float(moved.sum())
 
-    def _info(
+    def _step(
         self,
         before: RobotState,
         state: RobotState,
-        command: CartesianCommand,
+        command: Command,
         executed: Array,
         outcome: Outcome,
-    ) -> dict[str, Any]:
-        return {
-            "executed": executed,
-            "commanded": self.actions.vector(command),
-            "limiting_stage": state.limiting_stage,
-            "success": int(outcome.success),
-            "stamp_ns": state.stamp_ns,
-            "action_stamp_ns": before.stamp_ns,
-            "boot_id": state.boot_id,
-            "metrics": dict(outcome.metrics),
-            "fault": state.fault,
-        }
+        late_ns: int = 0,
+    ) -> Step:
+        reward = outcome.reward - self._gripper_cost(before, state)
+        if not math.isfinite(reward):
+            raise PoisonedDataError(f"{self.task.name}: reward {reward}; valid: finite")
+        timeout = self._steps >= self.task.max_steps or bool(state.fault)
+        obs, stamps = self._observe(state)
+        return Step(
+            obs=obs,
+            stamps=stamps,
+            state=state,
+            executed=executed,
+            commanded=self.actions.vector(command),
+            stage=LimitStage(state.limiting_stage),
+            reward=float(reward),
+            success=int(outcome.success),
+            terminated=bool(outcome.terminated),
+            truncated=timeout and not outcome.terminated,
+            fault=state.fault,
+            stamp_ns=state.stamp_ns,
+            action_stamp_ns=before.stamp_ns,
+            boot_id=state.boot_id,
+            late_ns=late_ns,
+            metrics=outcome.metrics,
+        )
 
     def _make_spec(self, rate_hz: float) -> EnvSpec:
         layout = self.proprioception.layout
@@ -221,29 +239,32 @@ class RobotEnv(gymnasium.Env[Any, Array]):
         arrays += [
             ArraySpec(name, camera.shape, "uint8", 0, 255) for name, camera in self.cameras.items()
         ]
-        config = self.actions.config
-        extra = {
+        facts = {
             "action_axes": ",".join(self.actions.names),
             "arms": str(self.robot.n_arms),
             "gripper_penalty": repr(self._gripper_penalty),
-            "gripper_range": ",".join(repr(x) for x in np.ravel(self.robot.gripper_range).tolist()),
-            "leash": f"{config.leash_translation!r},{config.leash_rotation!r}",
             "state_scale": self.proprioception.scales,
         }
-        extra |= {f"judged_{name}": str(value) for name, value in self.task.criteria.items()}
-        extra |= _limits(self.robot)
+        facts |= self.actions.facts
+        facts |= {f"judged_{name}": str(value) for name, value in self.task.criteria.items()}
+        plant = {
+            "gripper_range": ",".join(repr(x) for x in np.ravel(self.robot.gripper_range).tolist())
+        }
+        plant |= self.actions.plant
+        plant |= _limits(self.robot)
         return EnvSpec(
             name=self.task.name,
             observation=tuple(arrays),
             action=ArraySpec("action", (self.actions.dim,), "float32", -1.0, 1.0),
-            command_dim=self.actions.command_dim,
+            command_layout=self.actions.command_layout,
             rate_hz=rate_hz,
-            action_frame=config.frame,
+            action_frame=self.actions.frame,
             action_scale=self.actions.scale,
-            gripper_mode=config.gripper_mode,
+            gripper_mode=self.actions.gripper_mode,
             gains=tuple(sorted((str(k), float(v)) for k, v in self.robot.gains.items())),
             state_layout=layout,
-            extra=tuple(sorted(extra.items())),
+            facts=tuple(sorted(facts.items())),
+            plant=tuple(sorted(plant.items())),
         )
 
 
@@ -254,14 +275,7 @@ def _limits(robot: Robot) -> dict[str, str]:
     return {f"limit_{name}": "; ".join(repr(arm[name]) for arm in each) for name in names}
 
 
-def _space(array: ArraySpec) -> gymnasium.spaces.Box:
-    dtype = np.uint8 if array.dtype == "uint8" else np.float32
-    return gymnasium.spaces.Box(array.low, array.high, array.shape, dtype)
-
-
-def _check(
-    rate_hz: float, observations: str, cameras: tuple[str, ...], gripper_penalty: float
-) -> None:
+def _check(rate_hz: float, observations: str, cameras: object, gripper_penalty: float) -> None:
     if not 0.0 < rate_hz <= 1000.0:
         raise ConfigError(f"env.rate_hz={rate_hz}; valid: above 0, at most 1000")
     if observations not in OBSERVATIONS:

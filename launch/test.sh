@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes the project's own virtual environment and passes the checks: format, lint, types, tests.
 #   launch/test.sh            everything but the slow lane
-#   launch/test.sh slow       the slow lane (learning curves, experts on 100 seeds)
+#   launch/test.sh slow       the slow lane (learning, experts on 100 seeds, twenty kills a side, fuzzing, every fault row)
 #   launch/test.sh <pytest arguments>
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 make_environment dev

@@ -23,7 +23,11 @@ from omegaconf.errors import OmegaConfBaseException
 
 from robot_rl.errors import ConfigError, suggest
 
-GROUPS = ("robot", "task", "env", "agent", "camera", "teleop", "wire", "experiment")
+GROUPS = ("robot", "task", "env", "env/action", "agent", "camera", "teleop", "wire", "experiment")
+OPEN = ("kwargs", "reset_options")
+"""Mappings whose keys are another's: env.kwargs.gravity=5 needs no `+`."""
+SPECIAL = set("[]{}(),'\"\\$=:")
+"""Characters with a meaning of their own in the value of a Hydra override."""
 
 
 def load_config(
@@ -42,9 +46,8 @@ def load_config(
     with initialize_config_module(version_base="1.3", config_module="robot_rl.configs"):
         groups, values = _split(overrides)
         base = _compose(name, [*extra, *groups])
-        for override in values:
-            _check_key(base, override, name)
-        return _compose(name, [*extra, *groups, *values])
+        checked = [_check_key(base, override, name) for override in values]
+        return _compose(name, [*extra, *groups, *checked])
 
 
 def _compose(name: str, overrides: Sequence[str]) -> DictConfig:
@@ -75,7 +78,7 @@ def _first_lines(error: Exception) -> str:
 def _split(overrides: Sequence[str]) -> tuple[list[str], list[str]]:
     groups: list[str] = []
     values: list[str] = []
-    for override in overrides:
+    for override in map(quoted, overrides):
         key = override.partition("=")[0].lstrip("+~").partition("@")[0]
         if "=" not in override:
             raise ConfigError(f"'{override}' is not an override; valid: key=value (see --help)")
@@ -83,14 +86,44 @@ def _split(overrides: Sequence[str]) -> tuple[list[str], list[str]]:
     return groups, values
 
 
-def _check_key(base: DictConfig, override: str, name: str) -> None:
-    """A plain `a.b=c` must name an existing key; `+a.b=c` may add one."""
+def quoted(override: str) -> str:
+    """The override as Hydra reads it: a plain value with signs that it has no token for, such as
+    ~ or letters beyond ASCII, is put in quotes. ConfigError where it cannot be read at all."""
+    if "=" not in override:
+        return override
+    parser = OverridesParser.create()
     try:
-        parsed = OverridesParser.create().parse_override(override)
+        parser.parse_override(override)
     except HydraException as error:
-        raise ConfigError(f"'{override}': {_first_lines(error)}") from error
+        key, _, value = override.partition("=")
+        if SPECIAL & set(value):
+            raise ConfigError(
+                f"'{override}': {_first_lines(error)}. In a shell, put quotes within quotes: "
+                f"'{key}=\"…\"'"
+            ) from error
+        return f"{key}='{value}'"
+    return override
+
+
+def parse_value(override: str) -> Any:
+    """The value of `key=value`, as Hydra reads it; ConfigError where it cannot be read."""
+    parsed = OverridesParser.create().parse_override(quoted(override))
+    if parsed.is_sweep_override():
+        raise ConfigError(f"'{override}': several values; valid: one, or a list in brackets: [1,2]")
+    return parsed.value()
+
+
+def _check_key(base: DictConfig, override: str, name: str) -> str:
+    """A plain `a.b=c` must name an existing key; `+a.b=c` may add one. Gives the override, with
+    the `+` that a key of an open mapping needs."""
+    parsed = OverridesParser.create().parse_override(override)
+    if parsed.is_sweep_override():
+        raise ConfigError(
+            f"'{override}': several values; valid: one, a list in brackets: [1,2], or a sweep: "
+            "robot-rl train -m"
+        )
     if override.startswith(("+", "~")) or parsed.key_or_group.startswith("hydra."):
-        return
+        return override
     node: Any = base
     parts = parsed.key_or_group.split(".")
     for depth, part in enumerate(parts):
@@ -102,6 +135,9 @@ def _check_key(base: DictConfig, override: str, name: str) -> None:
             source = config_file(base, parts[0], name)
             raise ConfigError(f"unknown key '{parsed.key_or_group}' {within}({source}): {what}")
         node = node._get_node(part)
+        if part in OPEN and isinstance(node, DictConfig) and depth < len(parts) - 1:
+            return f"++{override}"
+    return override
 
 
 def config_file(cfg: DictConfig, key: str, name: str = "train") -> str:
@@ -134,9 +170,18 @@ def convert(raw: Mapping[str, Any], kind: type, where: str) -> Any:
         if key not in names:  # a number, too, can be a key of YAML
             raise ConfigError(f"{where}: unknown key '{key}': {suggest(str(key), names)}")
     try:
-        return msgspec.convert(dict(raw), kind)
+        return msgspec.convert(whole_numbers(dict(raw)), kind)
     except msgspec.ValidationError as error:
         raise ConfigError(f"{where}: {_readable(error)}") from error
+
+
+def whole_numbers(value: Any) -> Any:
+    """1e4 as 10000, within lists and mappings too: where a float is meant it becomes one again."""
+    if isinstance(value, Mapping):
+        return {key: whole_numbers(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [whole_numbers(inner) for inner in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _readable(error: msgspec.ValidationError) -> str:
@@ -203,7 +248,7 @@ def _mapping(node: DictConfig | Mapping[str, Any]) -> dict[str, Any]:
 def _hints(call: Any) -> dict[str, Any]:
     function = call.__init__ if inspect.isclass(call) else call
     try:
-        return typing.get_type_hints(function)
+        return typing.get_type_hints(function, include_extras=True)
     except (NameError, TypeError):
         return {}
 
@@ -214,7 +259,7 @@ def _value(value: Any, hint: Any, where: str) -> Any:
     if hint is None:
         return value
     try:
-        return msgspec.convert(value, hint)
+        return msgspec.convert(whole_numbers(value), hint)
     except msgspec.ValidationError as error:
         raise ConfigError(f"{where}: {_readable(error)} (got {value!r})") from error
     except TypeError:

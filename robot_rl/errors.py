@@ -51,6 +51,10 @@ class RobotFault(RobotRLError):
     """A latched fault of a robot or its safety layer; only a person re-arms."""
 
 
+class UserCodeError(RobotRLError):
+    """What an environment, wrapper or policy of the user's raised; its own error is the cause."""
+
+
 class SafetyError(RobotRLError):
     """A safety configuration that would allow more than the declared limits."""
 

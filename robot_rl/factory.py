@@ -6,7 +6,8 @@ Only the command line, the Gymnasium entry point and launch scripts use it; noth
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,31 +15,75 @@ from omegaconf import DictConfig
 
 from robot_rl.config import build, config_file, load_config, plain, section, target_class
 from robot_rl.errors import ConfigError, SpecError
-from robot_rl.interfaces import Bundle, Policy, TeleopDevice
+from robot_rl.interfaces import Bundle, Camera, Expert, Operator, Policy, RobotEnvironment
 from robot_rl.specs import EnvSpec
 
+ADAPTER = "robot_rl.envs.gymnasium_adapter.GymnasiumAdapter"
+ENVIRONMENT = tuple(name for name in dir(RobotEnvironment) if not name.startswith("_"))
+"""What an environment must have."""
 DRIVER = "robot_rl.drivers.remote.launch.make"
 
 
-def make_env(cfg: DictConfig, *, real_time: bool = False, render_mode: str | None = None) -> Any:
-    """The environment of a composed config: `env.data_spec` is its EnvSpec."""
+def make_env(
+    cfg: DictConfig, *, real_time: bool = False, render_mode: str | None = None
+) -> RobotEnvironment:
+    """The environment of a composed config."""
     where = config_file(cfg, "env")
     if "id" in cfg.env:
-        return build(cfg.env, where, render_mode=render_mode)
+        node = plain(cfg.env)
+        wrappers = wrappers_of(node.pop("wrappers", None), where)
+        made = build(node, where, render_mode=render_mode, wrappers=wrappers)
+        return as_environment(made, where)
     task = build(cfg.task, config_file(cfg, "task"))
     robot_node = plain(cfg.robot)
-    cameras = plain(cfg.camera)["names"]
     if real_time:
         robot_node["real_time"] = True
-    bundle = make_robot(robot_node, config_file(cfg, "robot"))
-    return build(
+    made = build(
         cfg.env,
         where,
-        bundle=bundle,
+        bundle=make_robot(robot_node, config_file(cfg, "robot")),
         task=task,
-        cameras=tuple(cameras),
+        cameras=make_cameras(cfg),
         render_mode=render_mode,
     )
+    return as_environment(made, where)
+
+
+def wrappers_of(entries: Any, where: str) -> Sequence[Callable[[Any], Any]]:
+    """What `env.wrappers` lists: names such as my_lab.wrap, or nodes with a `_target_` and keys."""
+    if not isinstance(entries or [], list):
+        raise ConfigError(f"{where}: wrappers is {entries!r}; valid: a list, such as [my_lab.Wrap]")
+    wrappers = []
+    for index, entry in enumerate(entries or []):
+        node = {"_target_": entry} if isinstance(entry, str) else entry
+        if not isinstance(node, dict):
+            raise ConfigError(
+                f"{where}: wrappers[{index}] is {entry!r}; valid: package.module.Name"
+            )
+        keys = {key: value for key, value in node.items() if key != "_target_"}
+        wrappers.append(partial(target_class(node, f"{where}: wrappers[{index}]"), **keys))
+    return wrappers
+
+
+def make_cameras(cfg: DictConfig) -> dict[str, Camera | None]:
+    """The configured cameras by name; None: the robot's world offers it."""
+    where, node = config_file(cfg, "camera"), plain(cfg.camera)
+    cameras: dict[str, Camera | None] = dict.fromkeys(node.pop("names", []))
+    for name, device in node.items():
+        cameras[name] = build(device, f"{where}: {name}", name=name)
+    return cameras
+
+
+def as_environment(made: Any, where: str) -> RobotEnvironment:
+    """ConfigError where `made` lacks part of the protocol."""
+    missing = [name for name in ENVIRONMENT if not hasattr(made, name)]
+    if missing:
+        raise ConfigError(
+            f"{where}: {type(made).__name__} has no {', '.join(missing)}; valid: a "
+            "RobotEnvironment (robot_rl/interfaces.py); a gymnasium.Env by its id, env=gym env.id=…"
+        )
+    environment: RobotEnvironment = made
+    return environment
 
 
 def make_robot(node: dict[str, Any], where: str) -> Bundle:
@@ -73,16 +118,21 @@ def agent_name(cfg: DictConfig) -> str:
     return str(section(section(cfg, "agent"), "learner").get("_target_"))
 
 
-def make_teleop(cfg: DictConfig, env: Any) -> TeleopDevice:
-    """The configured device; a scripted one gets the environment's expert."""
+def make_operator(cfg: DictConfig, env: RobotEnvironment) -> Operator:
+    """The configured operator; what takes `action_dim` or a scripted `expert` is given it."""
     where = config_file(cfg, "teleop")
-    given: dict[str, Any] = {"action_dim": env.data_spec.action_dim}
-    if hasattr(env, "expert_action"):
+    given: dict[str, Any] = {"action_dim": env.spec.action_dim}
+    if isinstance(env, Expert):
         given["expert"] = env.expert_action
-    elif "expert" in target_parameters(cfg.teleop, where):
-        raise ConfigError(f"{where}: this environment has no scripted expert to take over")
-    device: TeleopDevice = build(cfg.teleop, where, **given)
-    return device
+    several = cfg.teleop.get("operators")
+    nodes = [cfg.teleop] if several is None else several
+    for node in nodes:
+        if "expert" not in given and "expert" in target_parameters(node, where):
+            raise ConfigError(f"{where}: this environment has no scripted expert to take over")
+    made: list[Operator] = [build(node, where, **given) for node in nodes]
+    if several is None:
+        return made[0]
+    return build({"_target_": cfg.teleop._target_}, where, operators=made)
 
 
 def target_parameters(node: DictConfig, where: str) -> Sequence[str]:
@@ -90,14 +140,17 @@ def target_parameters(node: DictConfig, where: str) -> Sequence[str]:
     return list(inspect.signature(target_class(plain(node), where)).parameters)
 
 
-def check_same_spec(mine: EnvSpec, theirs: EnvSpec, what: str) -> None:
-    """SpecError listing the differences, if there are any."""
+def check_same_spec(mine: EnvSpec, theirs: EnvSpec, what: str) -> str:
+    """How another plant differs, for people ("" where it does not); SpecError listing the
+    differences of the interface, if there are any."""
     differences = mine.differences(theirs)
     if differences:
         raise SpecError(
             f"{what} was made with another specification (this run != it): "
             + "; ".join(differences)
         )
+    plant = mine.plant_differences(theirs)
+    return f"{what} has another plant (this run != it): {'; '.join(plant)}" if plant else ""
 
 
 def make_registered(
@@ -111,4 +164,9 @@ def make_registered(
     """`gymnasium.make("robot_rl/PickCube-v0", overrides=["task.max_steps=80"])`."""
     choices = [f"task={task}", f"robot={robot}", f"camera={camera}", *overrides]
     cfg = load_config(choices, folders=[Path(folder) for folder in folders])
-    return make_env(cfg, render_mode=render_mode)
+    return build(
+        {"_target_": ADAPTER},
+        "make_registered",
+        environment=make_env(cfg, render_mode=render_mode),
+        render_mode=render_mode,
+    )

@@ -28,10 +28,10 @@ from robot_rl.types import (
     OperatorSample,
     Outcome,
     Plan,
+    Purpose,
     RobotState,
     Scene,
     Step,
-    TeleopSample,
     Transition,
 )
 
@@ -40,7 +40,7 @@ class Capability(Flag):
     """What a robot can do; the conformance suite tests what is claimed."""
 
     CARTESIAN_IMPEDANCE = auto()
-    """Commanded by CartesianCommand; its gains bound the force."""
+    """Commanded by CartesianCommand, as is every robot without JOINT; its gains bound the force."""
     JOINT = auto()
     """Commanded by JointCommand; offers `kinematics`. Behind SafeRobot also by CartesianCommand."""
     WRENCH = auto()
@@ -179,7 +179,8 @@ class Robot(Protocol):
 
 
 class Camera(Protocol):
-    """`camera.read()` gives the newest frame without waiting for the next."""
+    """`camera.read()` gives the newest frame without waiting for the next. A real device says in
+    `Frame.fault` that it is late, frozen or lost; who acts on frames then stops the robot."""
 
     @property
     def name(self) -> str: ...
@@ -264,6 +265,26 @@ class ActionSpace(Protocol):
         """Names and widths of the parts of a stored command vector."""
         ...
 
+    @property
+    def frame(self) -> str:
+        """Frame of the action, "ee" or "base"; "" where it has none."""
+        ...
+
+    @property
+    def gripper_mode(self) -> str:
+        """What the grippers' dimensions mean."""
+        ...
+
+    @property
+    def facts(self) -> Mapping[str, str]:
+        """Further settings that must agree, for the environment's spec."""
+        ...
+
+    @property
+    def plant(self) -> Mapping[str, str]:
+        """Further settings that may differ, for the environment's spec."""
+        ...
+
     def project(self, action: Array, state: RobotState) -> Command:
         """The command an action asks for, from the setpoint in `state` on."""
         ...
@@ -278,6 +299,10 @@ class ActionSpace(Protocol):
 
     def hold(self, state: RobotState) -> Array:
         """The action (dim,) that keeps the setpoint in `state`, grippers included."""
+        ...
+
+    def setpoint(self, state: RobotState) -> Command:
+        """The command that the robot follows now: the setpoint in `state`."""
         ...
 
     def vector(self, command: Command) -> Array:
@@ -315,6 +340,10 @@ class RobotEnvironment(Protocol):
         """The action (dim,) that keeps the present setpoint; zeros where there is no robot."""
         ...
 
+    def setpoint(self) -> Command | None:
+        """The command that the robot follows now; None where there is no robot."""
+        ...
+
     def encode(self, goal: Command) -> Array:
         """The action (dim,) that moves towards a goal; ConfigError where there is no robot."""
         ...
@@ -340,6 +369,16 @@ class RobotEnvironment(Protocol):
         ...
 
 
+@runtime_checkable
+class Expert(Protocol):
+    """An environment whose task has a scripted expert."""
+
+    def expert_action(self) -> Array:
+        """(dim,) float32: what the expert would do now."""
+        ...
+
+
+@runtime_checkable
 class Operator(Protocol):
     """A person's device, or a program in a person's place. One thread reads the device itself;
     `read` and `stopped` only look.
@@ -353,14 +392,6 @@ class Operator(Protocol):
     def stopped(self) -> bool:
         """Whether the stop button is, or was since the last `read`, pressed."""
         ...
-
-    def close(self) -> None: ...
-
-
-class TeleopDevice(Protocol):
-    """`sample = device.read()`: a stamped sample, or None with hands off. Never blocks."""
-
-    def read(self) -> TeleopSample | None: ...
 
     def close(self) -> None: ...
 
@@ -488,11 +519,23 @@ class Agent(Protocol):
 class TransitionSink(Protocol):
     """Where a control loop leaves what it saw; returns at once, bounded.
 
-    sink.start(obs, episode)
+    sink.start(obs, episode, stamp_ns, boot_id, stamps=stamps)
     sink.step(transition)
     """
 
-    def start(self, obs: Observation, episode: int, stamp_ns: int, boot_id: int) -> None: ...
+    def start(
+        self,
+        obs: Observation,
+        episode: int,
+        stamp_ns: int,
+        boot_id: int,
+        *,
+        stamps: Mapping[str, int] = ...,
+        purpose: Purpose = ...,
+        extras: Mapping[str, Array] = ...,
+    ) -> None:
+        """The first observation of an episode; what is not given is as `Transition` says."""
+        ...
 
     def step(self, transition: Transition) -> None: ...
 

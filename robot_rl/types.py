@@ -145,21 +145,11 @@ class Frame:
     image: Array
     """(height, width, 3) uint8 RGB."""
     stamp_ns: int
+    """Time of capture, ns in the robot's clock (on hardware the host's monotonic clock)."""
     boot_id: int
-
-
-@dataclass(frozen=True, slots=True)
-class TeleopSample:
-    """One reading of a teleoperation device with hands on; `None` in its place means hands off."""
-
-    action: Array
-    """(dim,) float32 in [-1, 1], the agent's action space."""
-    stamp_ns: int
-    """Monotonic time of the process that reads the device."""
-    success: bool | None = None
-    """The person's verdict, if a button gave one."""
-    stop: bool = False
-    """Emergency stop pressed."""
+    """Names the clock of `stamp_ns`."""
+    fault: str = ""
+    """Why nobody may act on it: late, frozen or lost; empty for a good frame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,12 +229,12 @@ class Step:
 class Context:
     """What an operator may know when it is read: a leader arm follows, an expert judges."""
 
-    step: Step
-    """The newest moment."""
+    step: Step | None
+    """The newest moment; None before the first reset has ended."""
     proposal: Array | None
     """(dim,) what the policy would do now; None where nothing proposes."""
     hold: Array
-    """(dim,) the action that keeps the present setpoint, gripper included."""
+    """(dim,) the action that keeps the present setpoint, gripper included; NaN without a step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,6 +296,8 @@ class Transition:
     noise_seed: int = 0
     value: float = float("nan")
     """The policy's estimate, see `Plan`."""
+    extras: Mapping[str, Array] = field(default_factory=dict)
+    """Arrays that the spec declares as extras, of this moment; 0 where one is missing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,8 @@ from robot_rl.types import Array, Scene
 
 HOME = (0.0, -np.pi / 4, 0.0, -3 * np.pi / 4, 0.0, np.pi / 2, np.pi / 4)
 """The vendor's ready posture, rad; hand down at (0.307, 0, 0.487)."""
+SCENE, SCENE_SIZE = "scene", (480, 640)
+"""A camera for pictures and videos only: the whole arm and the table, (height, width)."""
 BLOW_UP = 1e8
 """Sum of squared velocities beyond which the physics counts as lost."""
 
@@ -59,7 +61,7 @@ class SimWorld:
         self._table = table
         self._camera_names = tuple(cameras)
         self._image_size = image_size
-        self._renderer: SimRenderer | None = None
+        self._renderers: dict[tuple[int, int], SimRenderer] = {}
         self._built = False
         self._lost = ""
 
@@ -152,15 +154,21 @@ class SimWorld:
         self.synchronise()
 
     def cameras(self) -> Mapping[str, Camera]:
-        """The configured cameras by name; the renderer is made at the first `read`."""
-        if self._renderer is None:
-            self._renderer = SimRenderer(self.model, self.data, self._image_size)
-        return {name: SimCamera(name, self._renderer, self.clock) for name in self._camera_names}
+        """The configured cameras by name, and SCENE; a renderer is made at its first `read`."""
+        sizes = {SCENE: SCENE_SIZE} | dict.fromkeys(self._camera_names, self._image_size)
+        return {
+            name: SimCamera(name, self._renderer(size), self.clock) for name, size in sizes.items()
+        }
 
     def close(self) -> None:
-        """Frees the renderer; may be called twice."""
-        if self._renderer is not None:
-            self._renderer.close()
+        """Frees the renderers; may be called twice."""
+        for renderer in self._renderers.values():
+            renderer.close()
+
+    def _renderer(self, size: tuple[int, int]) -> SimRenderer:
+        if size not in self._renderers:
+            self._renderers[size] = SimRenderer(self.model, self.data, size)
+        return self._renderers[size]
 
     def synchronise(self) -> None:
         """Brings kinematics and velocities up to date after a change of the state."""

@@ -1,8 +1,9 @@
-"""A terminal as teleoperation device: held keys move the end effector, no key means hands off.
+"""A terminal as an operator's device: held keys move the end effector, no key means hands off.
 
-w/s forward and back (x), a/d left and right (y), r/f up and down (z), q/e turn about z,
-o/c open and close the gripper, y success, x emergency stop. Terminals report no key release: a
-held key repeats, and hands are off once none was seen for `hold_s`.
+w/s forward and back (x), a/d left and right (y), r/f up and down (z), q/e turn about z, o/c open
+and close the gripper; b back along the way it came; y success, n failure, u discard the episode;
+x emergency stop, m re-arm, p pause and go on. Terminals report no key release: a held key repeats,
+and hands are off once none was seen for `hold_s`.
 """
 
 from __future__ import annotations
@@ -11,13 +12,15 @@ import os
 import select
 import sys
 import termios
+import threading
 import time
 import tty
+from contextlib import suppress
 
 import numpy as np
 
 from robot_rl.errors import ConfigError
-from robot_rl.types import TeleopSample
+from robot_rl.types import Context, Event, OperatorSample
 
 AXES = {
     "w": (0, 1.0),
@@ -31,13 +34,25 @@ AXES = {
     "o": (6, 1.0),
     "c": (6, -1.0),
 }
+EVENTS = {
+    "y": Event.SUCCESS,
+    "n": Event.FAILURE,
+    "u": Event.DISCARD,
+    "x": Event.STOP,
+    "m": Event.REARM,
+    "p": Event.PAUSE,
+}
+REWIND = "b"
+POLL_S = 0.01
 
 
-class KeyboardTeleop:
-    """Reads keys from a terminal without blocking.
+class KeyboardOperator:
+    """Implements `Operator`; a thread of its own reads the terminal.
 
     action_dim: length of the agent's action, 7 for one arm (twist, gripper).
     flip: sign of each twist axis, (1, -1, -1) for an end-effector frame that points down.
+    Nothing but o and c moves the gripper: its value is NaN, which keeps the width. A terminal that
+    is gone leaves the last keys with the stamp of the last look at it.
     """
 
     def __init__(
@@ -57,31 +72,59 @@ class KeyboardTeleop:
         self._flip = np.array([*flip, *flip, 1.0], np.float32)
         self._saved = termios.tcgetattr(self._fd)
         tty.setcbreak(self._fd)
-        self._keys: dict[str, int] = {}
-        self._gripper = 0.0
+        self._lock = threading.Lock()
+        self._seen: dict[str, int] = {}
+        self._events = Event.NONE
+        self._looked_ns = time.monotonic_ns()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="keyboard", daemon=True)
+        self._thread.start()
 
-    def read(self) -> TeleopSample | None:
-        """The keys seen within the last `hold_s`, as one action."""
-        now = time.monotonic_ns()
-        while select.select([self._fd], [], [], 0.0)[0]:
-            for key in os.read(self._fd, 64).decode("ascii", "ignore").lower():
-                self._keys[key] = now
-        held = {key for key, seen in self._keys.items() if now - seen <= self._hold_ns}
-        if "x" in held:
-            return TeleopSample(np.zeros(7, np.float32), now, stop=True)
-        if not held & (AXES.keys() | {"y"}):
+    def read(self, context: Context) -> OperatorSample | None:
+        """The keys held at the last look, as one action, and the buttons pressed since `read`."""
+        with self._lock:
+            looked, events = self._looked_ns, self._events
+            self._events = Event.NONE
+            held = {key for key, seen in self._seen.items() if looked - seen <= self._hold_ns}
+        if REWIND in held:
+            events |= Event.REWIND
+        moving = held & AXES.keys()
+        if not moving and not events:
             return None
+        if not moving:
+            return OperatorSample(None, looked, events)
         action = np.zeros(7, np.float32)
-        for key in held & AXES.keys():
+        action[6] = np.nan
+        for key in moving:
             axis, sign = AXES[key]
             if axis == 6:
-                self._gripper = sign
+                action[6] = sign
             else:
                 action[axis] += sign * self._speed
-        action *= self._flip
-        action[6] = self._gripper
-        return TeleopSample(np.clip(action, -1, 1), now, success=True if "y" in held else None)
+        return OperatorSample(np.clip(action * self._flip, -1, 1), looked, events)
+
+    def stopped(self) -> bool:
+        return bool(self._events & Event.STOP)
 
     def close(self) -> None:
-        """Gives the terminal its settings back."""
-        termios.tcsetattr(self._fd, termios.TCSADRAIN, self._saved)
+        """Gives the terminal its settings back; may be called twice."""
+        self._closing.set()
+        self._thread.join()
+        with suppress(termios.error):  # it is gone
+            termios.tcsetattr(self._fd, termios.TCSADRAIN, self._saved)
+
+    def _watch(self) -> None:
+        while not self._closing.is_set():
+            try:
+                ready = select.select([self._fd], [], [], POLL_S)[0]
+                keys = os.read(self._fd, 64) if ready else b""
+            except OSError:  # the terminal is gone
+                return
+            if ready and not keys:  # its end
+                return
+            now = time.monotonic_ns()
+            with self._lock:
+                self._looked_ns = now
+                for key in keys.decode("ascii", "ignore").lower():
+                    self._seen[key] = now
+                    self._events |= EVENTS.get(key, Event.NONE)

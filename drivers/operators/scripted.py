@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable
 
 from robot_rl.errors import ConfigError
-from robot_rl.types import Array, TeleopSample
+from robot_rl.types import Array, Context, OperatorSample
 
 
-class ScriptedTeleop:
+class ScriptedOperator:
     """Hands on for the first `length` of every `every` readings, with `expert()` as the human.
 
     expert: gives the action (dim,) float32 in [-1, 1] for the present state of the environment.
@@ -21,12 +21,18 @@ class ScriptedTeleop:
         self._expert, self._every, self._length = expert, every, length
         self._readings = 0
 
-    def read(self) -> TeleopSample | None:
+    def read(self, context: Context) -> OperatorSample | None:
+        """Only moments in which something acts are counted."""
+        if context.step is None:
+            return None
         phase = self._readings % self._every
         self._readings += 1
         if phase >= self._length:
             return None
-        return TeleopSample(self._expert(), time.monotonic_ns())
+        return OperatorSample(self._expert(), time.monotonic_ns())
+
+    def stopped(self) -> bool:
+        return False
 
     def close(self) -> None:
-        pass
+        """Nothing to free."""

@@ -5,7 +5,8 @@
   robot-rl actor wire=tcp teleop=keyboard                   (hands on, in a terminal)
   robot-rl actor resume=runs/actor-20261121-091500          (goes on, and sends what lies there)
 
-Robot, task and camera must be those of the learner's run: the handshake compares everything.
+Task, camera and action space must be those of the learner's run: the handshake compares them, and
+lists how the robot differs (gains, limits), which it may.
 The actor goes on with its last weights while the learner is away (actor.wait=never), and what it
 sees is kept on disk until the learner has it.
 """
@@ -17,7 +18,8 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from robot_rl.commands.common import add_overrides, emit
+from robot_rl.commands.common import add_overrides, flags_of
+from robot_rl.commands.output import emit
 from robot_rl.commands.prepare import specification
 from robot_rl.commands.resume import ACTING, dated, is_resumed, open_run
 from robot_rl.commands.session import Session
@@ -48,11 +50,18 @@ def run(options: argparse.Namespace) -> int:
         print(f"{other} may hold records that no learner has: {remedy}", file=sys.stderr)
     with folder.lock():
         if is_resumed(options):
-            check_same_spec(spec, folder.spec(), f"run {folder.path}")
+            if note := check_same_spec(spec, folder.spec(), f"run {folder.path}"):
+                print(note, file=sys.stderr)
             folder.write_config(cfg)
         else:
             folder.create(cfg, spec)
-        session = Session(folder, quiet=options.json, with_learner=False, actor_id=name)
+        session = Session(
+            folder,
+            quiet=options.json,
+            with_learner=False,
+            actor_id=name,
+            flags=flags_of(options),
+        )
         result = session.run()
     if options.json:
         emit(result)

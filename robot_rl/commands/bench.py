@@ -1,67 +1,75 @@
-"""Measure speeds on this machine, beside the peers that are installed.
+"""Tell whether this machine is fast enough for a run; a minute or two, nothing else beside it.
 
-  robot-rl bench                                       everything: about a quarter of an hour
-  robot-rl bench env policy --quick                    a subset, roughly
-  robot-rl bench learner --json --peer-python ~/jax/bin/python
+  robot-rl bench
+  robot-rl bench task=peg_insert camera=two agent.utd=8        (the run that you have in mind)
 
-Ours and the peers take turns on one core; ratios are of medians in one run, above 1 where ours is
-better (of the probe loop: how many times later than bare). Peers run from a checkout's
-tests/benchmarks; --peer-python names an interpreter that has what this one has not (jax,
-stable-baselines3, lerobot, gym-hil, cpprb), and may be given again.
+Measured are the run's own environment, policy, replay and learner, the wire between an actor and a
+learner on this machine, and how late a control loop beside it is. Each limit follows from the
+control rate of the environment and the run's settings.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
-from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
 
+from omegaconf import DictConfig
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from robot_rl.bench import denials, env, fleet, learner, loop, policy, replay, transport
-from robot_rl.bench.figures import Figure, figures_of
-from robot_rl.bench.peer.answering import on_one_core
-from robot_rl.bench.peers import check_interpreter, peers_of
-from robot_rl.bench.turns import machine, take_turns
-from robot_rl.commands.common import emit
-from robot_rl.errors import ConfigError, suggest
-from robot_rl.factory import make_registered
+from robot_rl.bench import compute
+from robot_rl.bench.figure import Figure, percentiles
+from robot_rl.bench.wire import connected
+from robot_rl.commands.common import add_overrides, compose, numbers_of, settings_of
+from robot_rl.commands.learner_process import make_mixture
+from robot_rl.commands.output import emit
+from robot_rl.factory import make_agent, make_env, make_policy
+from robot_rl.interfaces import Agent, RobotEnvironment
+from robot_rl.metrics.console import duration, number
+from robot_rl.runtime.rundir import cpu_model
+from robot_rl.runtime.settings import RunSettings
+from robot_rl.specs import EnvSpec
+from robot_rl.types import Array
 
-WIDTH = 150
-"""Columns of the table, at least: one line a figure."""
+ROWS = 20_000
+SAMPLING_SHARE = 0.25
+"""Of an update block's time, which drawing its batches may take."""
+ACTING_SHARE = 0.5
+"""Of a period, which the policy may take."""
+INNER_HZ = 1000.0
+"""Of a driver's loop on this machine."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    names = ", ".join(AREAS)
-    parser.add_argument("areas", nargs="*", metavar="AREA", help=f"{names}; all by default")
-    parser.add_argument("--quick", action="store_true", help="seconds, not minutes: a rough idea")
-    parser.add_argument("--rounds", type=int, default=None, help="turns of each (5; quick: 1)")
-    parser.add_argument("--fifo", action="store_true", help="SCHED_FIFO for the probe loop")
-    parser.add_argument(
-        "--peer-python", action="append", default=[], metavar="PATH", help="where peers are"
-    )
+    parser.add_argument("--quick", action="store_true", help="seconds: a rough idea")
+    add_overrides(parser)
 
 
 def run(options: argparse.Namespace) -> int:
-    areas = list(dict.fromkeys(options.areas)) or list(AREAS)
-    for name in areas:
-        if name not in AREAS:
-            raise ConfigError(f"no benchmark '{name}': {suggest(name, AREAS)}")
-    if options.rounds is None:
-        options.rounds = 1 if options.quick else 5
-    if options.rounds < 1:
-        raise ConfigError(f"--rounds {options.rounds}; valid: 1 or more")
-    options.peer_python = [check_interpreter(path) for path in options.peer_python]
-    result: dict[str, Any] = {"machine": machine(), "quick": options.quick, "results": {}}
-    for name in areas:
-        print(f"measuring {name} ...", file=sys.stderr, flush=True)
-        load = machine()["load_average"][0]
-        result["results"][name] = AREAS[name](options) | {"load_average_before": load}
-    figures = figures_of(result["results"])
-    result["figures"] = [figure.to_json() for figure in figures]
+    cfg = compose(options)
+    settings, scale = settings_of(cfg), 0.02 if options.quick else 1.0
+    env = make_env(cfg)
+    spec: EnvSpec = env.spec
+    try:
+        figures = [_environment(env, spec, 5 * scale)]
+    finally:
+        env.close()
+    agent = make_agent(cfg, spec, seed=settings.seed)
+    figures += _learning(cfg, spec, agent, scale)
+    figures += _wire(settings, spec, agent.policy_weights(), scale)
+    steps, needed = settings.steps, _seconds_a_step(figures, numbers_of(cfg).utd)
+    result: dict[str, Any] = {
+        "machine": {"cpu": cpu_model(), "cores": len(os.sched_getaffinity(0))},
+        "load_average": os.getloadavg()[0],
+        "figures": [asdict(f) | {"enough": f.enough, "verdict": f.verdict} for f in figures],
+        "steps": steps,
+        "seconds_at_least": steps * needed,
+    }
     if options.json:
         emit(result)
     else:
@@ -69,110 +77,90 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def in_turns(
-    area: str, ours: Callable[[bool], dict[str, Any]], options: argparse.Namespace
-) -> dict[str, Any]:
-    """Ours and the area's peers on one core, in turns."""
-    with peers_of(area, options.peer_python) as peers, on_one_core():
-        return take_turns(
-            lambda: ours(options.quick), peers, rounds=options.rounds, quick=options.quick
-        )
+def _environment(env: RobotEnvironment, spec: EnvSpec, seconds: float) -> Figure:
+    _say("environment")
+    rate, hz = compute.env_steps_per_s(env, spec, seconds), spec.rate_hz
+    return Figure("environment", "steps, random actions", rate, "1/s", hz, f"{hz:g} Hz", True)
 
 
-def measure_env(options: argparse.Namespace) -> dict[str, Any]:
-    def pick_cube(cameras: Sequence[str]) -> Any:
-        return make_registered("pick_cube", camera="two" if cameras else "none")
-
-    return in_turns(
-        "env", lambda quick: env.run(pick_cube, repeats=1, steps=20 if quick else 300), options
+def _learning(cfg: DictConfig, spec: EnvSpec, agent: Agent, scale: float) -> list[Figure]:
+    """Policy, replay and learner, the learner's own settings and its threads."""
+    settings, numbers, hz = settings_of(cfg), numbers_of(cfg), spec.rate_hz
+    _say("policy, replay and learner (compiled: some 20 s the first time)")
+    mixture = make_mixture(settings, numbers, spec)
+    compute.fill(mixture, min(settings.replay.capacity, round(ROWS * scale)))
+    block = compute.update_s(agent, mixture, 10 * scale)
+    policy = make_policy(cfg, spec, seed=settings.seed)
+    policy.load(agent.policy_weights(), 1)
+    act_50, act_99 = percentiles(compute.act_s(policy, spec, round(4000 * scale)))
+    draw, _ = percentiles(compute.sample_s(mixture, round(500 * scale)))
+    period, share = (
+        f"{ACTING_SHARE:g} of a period of {1000 / hz:g} ms",
+        SAMPLING_SHARE * 1e3 * block,
     )
+    updates, pace = numbers.utd / block, numbers.utd * hz
+    return [
+        Figure("policy", "observation to action, p50", 1e3 * act_50, "ms"),
+        Figure("policy", "the same, p99", 1e3 * act_99, "ms", 1e3 * ACTING_SHARE / hz, period),
+        Figure("replay", "batches of a block, p50", 1e3 * draw, "ms", share,
+               f"{SAMPLING_SHARE:g} of a block of updates"),
+        Figure("learner", "critic updates", updates, "1/s", pace,
+               f"{numbers.utd} updates a step at {hz:g} Hz", True),
+    ]  # fmt: skip
 
 
-def measure_learner(options: argparse.Namespace) -> dict[str, Any]:
-    small: dict[str, Any] = {"compile": False, "utd": 2, "updates": 2}
-    bench = learner.LearnerBench(**(small if options.quick else {}))
-    return in_turns("learner", lambda _: bench.round(), options)
+def _wire(
+    settings: RunSettings, spec: EnvSpec, weights: Mapping[str, Array], scale: float
+) -> list[Figure]:
+    """Records to the learner, weights back, and a loop's lateness while records flow."""
+    _say("wire and control loop")
+    hz, window = spec.rate_hz, settings.learner.credit_window
+    slack = settings.actor.policy_period_slack_ms
+    with connected(spec) as link:
+        _, record = percentiles(link.records_s(round(500 * scale)))
+        _, newest = percentiles(link.weights_s(weights, round(100 * scale)))
+        link.write_s.clear()
+        _, inner = percentiles(link.lateness_s(INNER_HZ, 10 * scale))
+        _, cost = percentiles(link.write_s)
+        outer = link.lateness_s(hz, 10 * scale)
+    period = f"a period at {hz:g} Hz"
+    return [
+        Figure("wire", "a step to the learner, p99", 1e3 * record, "ms", 1e3 * window / hz,
+               f"a learner that may be {window} steps behind"),
+        Figure("wire", "weights to the actor, p99", 1e3 * newest, "ms", 1e3 / hz, period),
+        Figure("wire", "what a record costs the loop, p99", 1e3 * cost, "ms", 10 / hz,
+               f"a hundredth of {period}"),
+        Figure("loop", f"lateness at {hz:g} Hz, worst", 1e3 * float(outer.max()), "ms", slack,
+               "actor.policy_period_slack_ms"),
+        Figure("loop", f"lateness at {INNER_HZ:g} Hz, p99", 1e3 * inner, "ms", 1e3 / INNER_HZ,
+               "a driver's loop in Python here"),
+    ]  # fmt: skip
 
 
-def measure_replay(options: argparse.Namespace) -> dict[str, Any]:
-    sizes: dict[str, Any] = {"rows": 3_000, "image_rows": 400, "repeats": 40}
-    return in_turns(
-        "replay", lambda quick: replay.run(peers=False, **(sizes if quick else {})), options
-    )
+def _seconds_a_step(figures: list[Figure], utd: int) -> float:
+    """Of a simulated run at best: environment and learner side by side."""
+    rates = {figure.part: figure.value for figure in figures if figure.unit == "1/s"}
+    return max(1 / rates["environment"], utd / rates["learner"])
 
 
-def measure_transport(options: argparse.Namespace) -> dict[str, Any]:
-    scale = 0.005 if options.quick else 1.0
-    return transport.run(repeats=min(options.rounds, 3), scale=scale)
+def _say(what: str) -> None:
+    print(f"measuring {what} ...", file=sys.stderr, flush=True)
 
 
-def measure_fleet(options: argparse.Namespace) -> dict[str, Any]:
-    if options.quick:
-        return fleet.run(repeats=1, seconds=0.4, actors=3) | {"denials": denials.run(repeats=2)}
-    return fleet.run(repeats=min(options.rounds, 3)) | {"denials": denials.run()}
-
-
-def measure_policy(options: argparse.Namespace) -> dict[str, Any]:
-    return in_turns("policy", lambda quick: policy.run(repeats=200 if quick else 4000), options)
-
-
-def measure_loop(options: argparse.Namespace) -> dict[str, Any]:
-    seconds = 0.3 if options.quick else 4.0
-    return loop.run(
-        rounds=options.rounds, seconds=seconds, fifo=options.fifo, compile=not options.quick
-    )
-
-
-AREAS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
-    "env": measure_env,
-    "learner": measure_learner,
-    "replay": measure_replay,
-    "transport": measure_transport,
-    "fleet": measure_fleet,
-    "policy": measure_policy,
-    "loop": measure_loop,
-}
-
-
-def show(result: dict[str, Any], figures: Sequence[Figure]) -> None:
-    """A table of the figures, one a line, and the machine."""
-    title = "robot-rl bench" + (" (quick: a rough idea)" if result["quick"] else "")
-    table = Table(title=title, box=box.SIMPLE, pad_edge=False)
-    for column in ("area", "figure", "measured", "unit", "aim", "reached", "beside (ratio)"):
-        justify: Literal["left", "right"] = "right" if column in ("measured", "aim") else "left"
-        table.add_column(column, justify=justify, no_wrap=True)
+def show(result: dict[str, Any], figures: list[Figure]) -> None:
+    """A table of the figures, one a line, the machine, and how long the run would take."""
+    table = Table(box=box.SIMPLE, pad_edge=False)
+    table.add_column("part")
+    table.add_column("figure")
+    table.add_column("measured", justify="right", no_wrap=True)
+    table.add_column("verdict")
     for figure in figures:
-        beside = ", ".join(
-            f"{name} {number(value)} ({figure.ratios[name]:.2f})"
-            for name, value in figure.peers.items()
-        )
-        reached = {None: "", True: "yes", False: "no"}[figure.reached]
-        table.add_row(
-            figure.area,
-            figure.what,
-            number(figure.value),
-            figure.unit,
-            aim(figure),
-            reached,
-            beside,
-        )
+        style = {None: "", True: "green", False: "bold red"}[figure.enough]
+        value = f"{number(figure.value)} {figure.unit}"
+        table.add_row(figure.part, figure.what, value, figure.verdict, style=style)
     console = Console()
-    console.width = max(console.width, WIDTH)
     console.print(table)
-    console.print(" | ".join(f"{key} {value}" for key, value in result["machine"].items()))
-
-
-def number(value: float) -> str:
-    """Three digits that matter, thousands separated."""
-    if value >= 1000:
-        return f"{value:,.0f}"
-    return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
-
-
-def aim(figure: Figure) -> str:
-    """What is aimed at, in words."""
-    if figure.least_ratio is not None:
-        return f"ratio >= {figure.least_ratio:g}"
-    if figure.least is not None:
-        return f">= {figure.least:,g}"
-    return "" if figure.most is None else f"<= {figure.most:,g}"
+    machine, load = result["machine"], result["load_average"]
+    console.print(f"{machine['cpu']}, {machine['cores']} cores, load average {load:.1f}")
+    least = duration(result["seconds_at_least"])
+    console.print(f"{result['steps']:,} simulated steps take {least} here at least.")

@@ -1,6 +1,6 @@
 """Entry point of the processes that `train`, `learner` and `actor` start; not a verb of its own.
 
-  python -m robot_rl.commands.child <role> <run folder> [arguments of the role]
+  python -m robot_rl.commands.child '<config as JSON>'         (see child_config)
 
 (The I/O process and ingest are entry points of their own: robot_rl.runtime.io and .ingest.)
 """
@@ -9,38 +9,39 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Sequence
 
-from robot_rl.errors import ConfigError, RobotRLError, suggest
+import msgspec
+
+from robot_rl.commands.child_config import (
+    ActorConfig,
+    AnyChild,
+    EvaluatorConfig,
+    LearnerConfig,
+    PolicyConfig,
+)
 from robot_rl.wire.parent import die_with_parent
-from robot_rl.wire.process import stop_on_signals
+from robot_rl.wire.process import run_main, stop_on_signals
 
-ROLES = {
-    "actor": ("robot_rl.commands.actor_process", "run_actor"),
-    "learner": ("robot_rl.commands.learner_process", "run_learner"),
-    "evaluator": ("robot_rl.commands.evaluator_process", "run_evaluator"),
+ROLES: dict[type[msgspec.Struct], tuple[str, str]] = {
+    ActorConfig: ("robot_rl.commands.actor_process", "run_actor"),
+    PolicyConfig: ("robot_rl.commands.policy_process", "run_policy"),
+    LearnerConfig: ("robot_rl.commands.learner_process", "run_learner"),
+    EvaluatorConfig: ("robot_rl.commands.evaluator_process", "run_evaluator"),
 }
 """Each role is imported in its own process only: an actor never loads torch."""
 
 
-def stop_flag() -> Callable[[], bool]:
-    """True once SIGTERM or SIGINT came."""
-    return stop_on_signals().is_set
-
-
-def main(arguments: list[str]) -> int:
-    stopping = stop_flag()
+def run_child(config: AnyChild) -> None:
+    """Runs until the role's end, or SIGTERM or SIGINT."""
+    stopping = stop_on_signals()
     die_with_parent()
-    try:
-        if len(arguments) < 2 or arguments[0] not in ROLES:
-            raise ConfigError(f"role {arguments[:1]}; {suggest('', ROLES)}")
-        module, function = ROLES[arguments[0]]
-        run = getattr(importlib.import_module(module), function)
-        return int(run(Path(arguments[1]), arguments[2:], stopping))
-    except RobotRLError as error:
-        print(f"{arguments[0]}: {type(error).__name__}: {error}", file=sys.stderr)
-        return 2
+    module, function = ROLES[type(config)]
+    getattr(importlib.import_module(module), function)(config, stopping.is_set)
+
+
+def main(arguments: Sequence[str]) -> int:
+    return run_main("robot_rl.commands.child", AnyChild, run_child, arguments)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from omegaconf import DictConfig
 
 from robot_rl.config import GROUPS, config_file, convert, load_config, plain, section
 from robot_rl.errors import ConfigError
+from robot_rl.runtime.changes import MACHINE
 from robot_rl.runtime.settings import AgentNumbers, RunSettings, WireSettings
 from robot_rl.wire.key_files import Role
 from robot_rl.wire.keys import KeyFolder, key_folder
@@ -28,6 +31,7 @@ def add_overrides(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="allow a wire.address that other hosts reach without a key (wire.insecure=true)",
     )
+    add_trust(parser)
 
 
 def add_config_dir(parser: argparse.ArgumentParser) -> None:
@@ -39,6 +43,22 @@ def add_config_dir(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         help="a folder with your own robot/, task/, agent/ … YAML files; may be given again",
     )
+
+
+def add_trust(parser: argparse.ArgumentParser) -> None:
+    """`--trust`."""
+    parser.add_argument(
+        "--trust",
+        action="store_true",
+        help="import what this run names, though no config file of yours does (a run of your own)",
+    )
+
+
+def flags_of(options: argparse.Namespace) -> str:
+    """The options that a later command on the same run needs too."""
+    words = [f" --config-dir {shlex.quote(folder)}" for folder in options.config_dir]
+    named = any(re.match(r"[+]*env\.wrappers=|.*_target_=", word) for word in options.overrides)
+    return "".join(words) + " --trust" * (named or options.trust)
 
 
 def compose(options: argparse.Namespace) -> DictConfig:
@@ -53,12 +73,26 @@ def config_folders(options: argparse.Namespace) -> list[Path]:
     return [Path(folder) for folder in [*options.config_dir, *filter(None, more.split(":"))]]
 
 
+def check_writable(path: Path) -> None:
+    """ConfigError where a file or folder of this name could not be made."""
+    there = next(place for place in [path, *path.absolute().parents] if place.exists())
+    if there != path and not there.is_dir():
+        raise ConfigError(f"'{path}' cannot be made: '{there}' is no folder")
+    if not os.access(there, os.W_OK):
+        raise ConfigError(f"'{path}' cannot be written: no permission at '{there}'")
+
+
 def settings_of(cfg: DictConfig) -> RunSettings:
     """The typed settings; ConfigError names a key of the wrong type."""
     raw = {key: value for key, value in plain(cfg).items() if key not in NOT_SETTINGS}
     settings: RunSettings = convert(raw, RunSettings, "configs/train.yaml")
     if settings.run is not None and settings.resume is not None:
         raise ConfigError("run and resume exclude each other; valid: one of them")
+    if settings.evaluation.where == "actor" and settings.actors > 1:
+        raise ConfigError(
+            f"evaluation.where=actor with actors={settings.actors}; valid: actors=1, or "
+            "evaluation.where=process"
+        )
     return settings
 
 
@@ -102,19 +136,12 @@ def what_is_learned(cfg: DictConfig) -> dict[str, str]:
     """
     values = plain(cfg)
     parts = {key: values[key] for key in ("choices", "agent", "seed", "replay", "demos")}
-    for name, place in (("demos", "path"), ("replay", "memory_limit_gb")):
-        parts[name] = {key: value for key, value in parts[name].items() if key != place}
     flat: dict[str, str] = {}
     waiting: list[tuple[str, Any]] = list(parts.items())
     while waiting:
         key, value = waiting.pop(0)
         if isinstance(value, dict):
             waiting[:0] = [(f"{key}.{name}", inner) for name, inner in value.items()]
-        else:
+        elif key not in MACHINE:
             flat[key] = json.dumps(value, default=str)
     return flat
-
-
-def emit(result: dict[str, Any] | list[dict[str, Any]]) -> None:
-    """One JSON document on standard output."""
-    print(json.dumps(result, indent=2, default=str, allow_nan=True))

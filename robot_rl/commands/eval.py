@@ -9,19 +9,35 @@ robot-rl eval runs/mine --sampled              (actions drawn as in training, no
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from omegaconf import DictConfig
 
-from robot_rl.commands.common import add_config_dir, config_folders, emit, settings_of
+from robot_rl.commands.common import (
+    add_config_dir,
+    add_trust,
+    check_writable,
+    config_folders,
+    settings_of,
+)
+from robot_rl.commands.output import emit
 from robot_rl.commands.trust import check_targets
 from robot_rl.commands.video import record_video
+from robot_rl.config import build, config_file, plain, section
 from robot_rl.errors import CheckpointError, ConfigError
 from robot_rl.factory import agent_name, check_same_spec, make_env, make_policy
 from robot_rl.report.statistics import wilson_interval
+from robot_rl.report.video import check_suffix
+from robot_rl.rollout.loop import Rollout
+from robot_rl.rollout.placement import Inline
+from robot_rl.runtime.checkpoint import newest_checkpoint
 from robot_rl.runtime.evaluator import EvaluationResult, evaluate, load_policy, snapshots
 from robot_rl.runtime.rundir import RunDir
+from robot_rl.specs import EnvSpec
+from robot_rl.types import Array
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--video", type=Path, default=None, help="write an MP4 of the episodes")
     add_config_dir(parser)
+    add_trust(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -43,16 +60,17 @@ def run(options: argparse.Namespace) -> int:
         raise ConfigError(f"--episodes {options.episodes}; valid: 1 or more")
     folder = RunDir(options.run_dir)
     cfg = folder.config()
-    check_targets(cfg, folder.path, config_folders(options))
+    if not options.trust:
+        check_targets(cfg, folder.path, config_folders(options))
     settings = settings_of(cfg)
-    steps, path = choose_snapshot(options.run_dir, options.step)
-    weights, version, agent = load_policy(path)
-    if agent != agent_name(cfg):
-        raise CheckpointError(f"{path} belongs to {agent}; this run's agent is {agent_name(cfg)}")
+    if options.video is not None:
+        check_suffix(options.video)
+        check_writable(options.video)
+    steps, weights, version = newest_policy(folder, cfg, options.step)
     env = make_env(cfg, render_mode=None if options.video is None else "rgb_array")
     try:
-        check_same_spec(env.data_spec, folder.spec(), f"run {options.run_dir}")
-        policy = make_policy(cfg, env.data_spec, seed=settings.seed)
+        check_same_spec(env.spec, folder.spec(), f"run {options.run_dir}")
+        policy = make_policy(cfg, env.spec, seed=settings.seed)
         policy.load(weights, version)
         seed = settings.evaluation.seed if options.seed is None else options.seed
         sampled = settings.evaluation.sampled if options.sampled is None else options.sampled
@@ -60,11 +78,46 @@ def run(options: argparse.Namespace) -> int:
         if options.video is not None:
             result = record_video(env, policy, options.video, **how)
         else:
-            result = evaluate(env, policy, **how)
+            result = evaluate(Rollout(env, Inline(policy)), **how)
     finally:
         env.close()
     show(result, steps, sampled, options)
     return 0
+
+
+def newest_policy(
+    folder: RunDir, cfg: DictConfig, step: int | None
+) -> tuple[int, dict[str, Array], int]:
+    """(environment steps, weights, version) of a snapshot, or of the last checkpoint where that is
+    newer: what a run that was interrupted has learned since can be evaluated too."""
+    there = snapshots(folder.path)
+    if step is None:
+        found, _ = newest_checkpoint(folder.checkpoints)
+        if found is not None and found[1].block > (there[-1][0] if there else -1):
+            arrays, state = found
+            check_agent_name(state.agent, cfg, str(folder.checkpoints))
+            weights = weights_of(cfg, folder.spec(), arrays)
+            return state.block, weights, state.version
+    steps, path = choose_snapshot(folder.path, step)
+    loaded, version, agent = load_policy(path)
+    check_agent_name(agent, cfg, str(path))
+    return steps, loaded, version
+
+
+def weights_of(cfg: DictConfig, spec: EnvSpec, arrays: Mapping[str, Array]) -> dict[str, Array]:
+    """What an agent with this state would publish; on the CPU, nothing compiled."""
+    node = plain(section(section(cfg, "agent"), "learner"))
+    node |= {key: value for key, value in (("device", "cpu"), ("compile", False)) if key in node}
+    agent = build(node, config_file(cfg, "agent"), spec=spec, seed=0)
+    agent.load_state(arrays)
+    weights: dict[str, Array] = agent.policy_weights()
+    return weights
+
+
+def check_agent_name(found: str, cfg: DictConfig, where: str) -> None:
+    """CheckpointError where weights are another agent's."""
+    if found != agent_name(cfg):
+        raise CheckpointError(f"{where} belongs to {found}; this run's agent is {agent_name(cfg)}")
 
 
 def choose_snapshot(run_dir: Path, step: int | None) -> tuple[int, Path]:

@@ -15,8 +15,8 @@ one each way (public, but over a channel that nobody can change, as SSH):
   robot$   robot-rl actor wire.address=tcp://gpu-host:5601 wire.keys=default --id arm-left
 
 Roles: server (the learner's own key), actor (feeds the learner, gets weights), operator (sees the
-run; pauses, goes on, stops: robot-rl watch), viewer (sees the run). Names are used once: a revoked
-key stays in the list, and a new one needs another name.
+run; pauses, goes on, stops: robot-rl watch; may amend episodes), viewer (sees the run). Names are
+used once: a revoked key stays in the list, and a new one needs another name.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from robot_rl.commands.common import emit
+from robot_rl.commands.output import emit
 from robot_rl.errors import ConfigError
 from robot_rl.wire.key_files import Key, Role
 from robot_rl.wire.keys import KeyFolder, key_folder

@@ -11,12 +11,14 @@ hosts: wire.address=tcp://0.0.0.0:5601 wire.keys=default here, the host's name t
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
-from robot_rl.commands.common import add_overrides, emit, numbers_of
-from robot_rl.commands.prepare import named_dataset
-from robot_rl.commands.resume import dated, is_resumed, open_run
+from robot_rl.commands.common import add_overrides, flags_of, numbers_of, settings_of
+from robot_rl.commands.output import emit
+from robot_rl.commands.prepare import check_device, demo_warnings, named_dataset, same_demos, say
+from robot_rl.commands.resume import dated, is_resumed, open_run, rewrite
 from robot_rl.commands.session import Session
 from robot_rl.errors import ConfigError
 
@@ -30,23 +32,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     cfg, folder = open_run(options, named_by_agent)
+    check_device(cfg)
     if numbers_of(cfg).demo_ratio > 0:
         if cfg.demos.path is None:
             raise ConfigError(
                 "the learner alone records no demonstrations; valid: demos.path=<dataset>, "
                 "or agent=sac (agent.replay.demo_ratio=0)"
             )
-        OmegaConf.update(cfg, "demos.path", str(named_dataset(cfg.demos.path)[0]))
+        path, _ = named_dataset(cfg.demos.path)
+        say(demo_warnings(path, settings_of(cfg).demos.episodes))
+        OmegaConf.update(cfg, "demos.path", str(path))
     OmegaConf.update(cfg, "run", None)
     with folder.lock():
-        if is_resumed(options):
-            folder.write_config(cfg)
-            folder.finished.unlink(missing_ok=True)
-        else:
+        if not is_resumed(options):
             folder.create(cfg)
+        if cfg.demos.path is not None:
+            same_demos(folder, Path(cfg.demos.path))
+        if is_resumed(options):
+            rewrite(folder, cfg)
         session = Session(
             folder,
             quiet=options.json,
+            flags=flags_of(options),
             with_actors=False,
             with_evaluator=options.evaluator,
         )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 
 from robot_rl.commands.announce import announce
+from robot_rl.commands.child_config import LearnerConfig
 from robot_rl.commands.common import numbers_of, settings_of, what_is_learned
 from robot_rl.data.episodes import read_episodes
 from robot_rl.data.log_reader import LogReader
@@ -20,7 +21,8 @@ from robot_rl.factory import agent_name, check_same_spec, make_agent
 from robot_rl.interfaces import Agent
 from robot_rl.metrics.reader import read_metrics
 from robot_rl.metrics.writer import MetricsWriter
-from robot_rl.runtime.checkpoint import config_changes, newest_checkpoint
+from robot_rl.runtime.changes import take_effect
+from robot_rl.runtime.checkpoint import newest_checkpoint
 from robot_rl.runtime.feed import Feeder
 from robot_rl.runtime.learner import Learner
 from robot_rl.runtime.rundir import RunDir
@@ -31,26 +33,24 @@ from robot_rl.types import Array, EpisodeSummary
 from robot_rl.wire.learner_link import LearnerLink
 
 
-def run_learner(run_dir: Path, arguments: Sequence[str], stopping: Callable[[], bool]) -> int:
-    """Learns to the end of the schedule (0) or until SIGTERM (0, without `finished`).
-
-    Arguments: wall origin of the metrics, ingest's address for it, and "episodes" where no actor
-    of this run's folder leaves its episodes there: then they are told from the log.
-    """
-    origin_s, address = float(arguments[0]), arguments[1]
+def run_learner(config: LearnerConfig, stopping: Callable[[], bool]) -> None:
+    """Learns to the end of the schedule, or until SIGTERM (without `finished`)."""
+    run_dir = config.path
     folder = RunDir(run_dir)
     cfg = folder.config()
     settings, numbers = settings_of(cfg), numbers_of(cfg)
     if not folder.wait_for_log(stopping):
-        return 0
+        return
     spec = LogReader(folder.log).spec
     with (
-        MetricsWriter(run_dir, "learner", origin_s=origin_s) as metrics,
-        closing(LearnerLink(address)) as link,
+        MetricsWriter(run_dir, "learner", origin_s=config.origin_s) as metrics,
+        closing(LearnerLink(config.address)) as link,
     ):
+        if note := plant_of(settings.demos, spec):
+            metrics.event(note)
         metrics.event("the learner prepares its updates (compiled: some 20 s the first time)")
         tell = None
-        if "episodes" in arguments[2:]:
+        if config.episodes_from_log:
             tell = telling(run_dir, metrics)
             announce(folder, metrics, acts=False)
         agent = make_agent(cfg, spec, seed=settings.seed)
@@ -75,7 +75,6 @@ def run_learner(run_dir: Path, arguments: Sequence[str], stopping: Callable[[], 
         resume(learner, agent)
         if learner.run(stopping):
             folder.finished.touch()
-    return 0
 
 
 def telling(run_dir: Path, metrics: MetricsWriter) -> Callable[[EpisodeSummary, int], None]:
@@ -112,6 +111,13 @@ def make_mixture(settings: RunSettings, numbers: AgentNumbers, spec: EnvSpec) ->
     )
 
 
+def plant_of(demos: DemoSettings, spec: EnvSpec) -> str:
+    """How the plant of the dataset differs from the run's, "" where it does not."""
+    if demos.path is None:
+        return ""
+    return check_same_spec(spec, LogReader(demos.path).spec, f"dataset {demos.path}")
+
+
 def load_demos(demos: DemoSettings, spec: EnvSpec) -> list[Array]:
     """Records of the first `episodes` episodes of the dataset, which must have this spec."""
     if demos.path is None:
@@ -122,7 +128,8 @@ def load_demos(demos: DemoSettings, spec: EnvSpec) -> list[Array]:
     for episode in read_episodes(path):
         if len(episodes) == demos.episodes:
             break
-        episodes.append(episode.records)
+        if not episode.evaluation:
+            episodes.append(episode.records)
     return episodes
 
 
@@ -133,6 +140,7 @@ def resume(learner: Learner, agent: Agent) -> None:
         print(f"learner: WARNING: {warning}", file=sys.stderr)
         learner.metrics.event(warning, warning=True)
     if found is None:
+        take_effect(learner.run_dir, learner.config, learner.config, 0)
         return
     arrays, state = found
     if state.agent != learner.agent_name or state.spec_sha256 != learner.spec_sha256:
@@ -141,11 +149,9 @@ def resume(learner: Learner, agent: Agent) -> None:
             f"spec {state.spec_sha256[:12]}; this run is {learner.agent_name}, "
             f"spec {learner.spec_sha256[:12]}"
         )
-    if changes := config_changes(state.config, learner.config):
-        raise CheckpointError(
-            f"{learner.run_dir}/config.yaml was changed since the checkpoint: "
-            f"{'; '.join(changes)}. Valid: the values it had, or a new run"
-        )
+    changes = take_effect(learner.run_dir, state.config, learner.config, state.steps)
+    for change in changes:
+        learner.metrics.event(f"changed: {change}", step=state.steps)
     agent.load_state(arrays)
     learner.rng.bit_generator.state = state.sampler
     learner.progress.block = learner.progress.start_block = state.block

@@ -7,23 +7,31 @@ import hashlib
 import json
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from robot_rl.commands.common import numbers_of, settings_of
+from robot_rl.commands.preflight import open_env, preflight
+from robot_rl.commands.resume import rewrite
 from robot_rl.config import plain
+from robot_rl.data.content import content_digest
+from robot_rl.data.episodes import read_episodes
 from robot_rl.data.log_reader import LogReader
 from robot_rl.errors import ConfigError, DataError
-from robot_rl.factory import check_same_spec, make_env, make_policy
-from robot_rl.runtime.record import record_demos
+from robot_rl.factory import check_same_spec, make_policy
+from robot_rl.interfaces import Expert, RobotEnvironment
+from robot_rl.runtime.record import ScriptedPolicy, record_demos
 from robot_rl.runtime.rundir import RunDir
 from robot_rl.runtime.settings import DemoSettings
 from robot_rl.specs import EnvSpec
+from robot_rl.types import Array
 
+DEMOS = "demos.sha256"
+"""In a run's folder: the digest of the demonstrations that it learns from."""
 LEAST_NOISE = 0.05
 """Below this an expert that fails is not failing because of the noise."""
 
@@ -34,49 +42,77 @@ def prepare(cfg: DictConfig, folder: RunDir, *, quiet: bool = False) -> EnvSpec:
     A run that exists is checked against the present specification and keeps its folder.
     """
     numbers = numbers_of(cfg)
-    env = make_env(cfg)
+    check_device(cfg)
+    env, opened_s = open_env(cfg)
     try:
-        spec: EnvSpec = env.data_spec
+        spec: EnvSpec = env.spec
+        _, notes = preflight(cfg, env, opened_s=opened_s)
         make_policy(cfg, spec, seed=0)
+        say(notes)
         if numbers.demo_ratio > 0:
             set_demos(cfg, env, quiet=quiet)
     finally:
         env.close()
     if (folder.path / "config.yaml").exists():
-        check_same_spec(spec, folder.spec(), f"run {folder.path}")
-        folder.write_config(cfg)
-        folder.finished.unlink(missing_ok=True)
+        if note := check_same_spec(spec, folder.spec(), f"run {folder.path}"):
+            say([note])
+        if numbers.demo_ratio > 0:
+            same_demos(folder, Path(cfg.demos.path))
+        rewrite(folder, cfg)
     else:
         folder.create(cfg, spec)
+        if numbers.demo_ratio > 0:
+            same_demos(folder, Path(cfg.demos.path))
     return spec
 
 
+def say(notes: Sequence[str]) -> None:
+    """What is odd, one line each."""
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
+
+
+def check_device(cfg: DictConfig) -> None:
+    """ConfigError where the agent asks for a GPU that torch does not find."""
+    device = str(OmegaConf.select(cfg, "agent.learner.device", default=None) or "cpu")
+    if device.partition(":")[0] != "cuda":
+        return
+    import torch  # only where a GPU is asked for: it takes seconds
+
+    if not torch.cuda.is_available():
+        raise ConfigError(
+            f"agent.learner.device={device}, but torch finds no CUDA device; valid: cpu"
+        )
+
+
 def specification(cfg: DictConfig) -> EnvSpec:
-    """The specification of the configured environment."""
-    env = make_env(cfg)
+    """The specification of the configured environment, which was looked at for an actor."""
+    env, opened_s = open_env(cfg)
     try:
-        spec: EnvSpec = env.data_spec
+        spec: EnvSpec = env.spec
+        _, notes = preflight(cfg, env, opened_s=opened_s, evaluates=False)
+        say(notes)
     finally:
         env.close()
     return spec
 
 
-def set_demos(cfg: DictConfig, env: Any, *, quiet: bool) -> None:
+def set_demos(cfg: DictConfig, env: RobotEnvironment, *, quiet: bool) -> None:
     """Makes `demos.path` an existing dataset of this spec; where none was named, one recorded for
     this very task and number of episodes, now or before."""
     demos = settings_of(cfg).demos
-    spec: EnvSpec = env.data_spec
+    spec: EnvSpec = env.spec
     if demos.path is not None:
         path, found = named_dataset(demos.path)
         check_same_spec(spec, found, f"dataset {path}")
     else:
         task = json.dumps(plain(cfg).get("task"), sort_keys=True, default=str)
-        recipe = f"{spec.sha256()}-{task}-{demos.episodes}-{demos.seed}-{demos.noise}"
+        recipe = f"{spec.to_json().decode()}-{task}-{demos.episodes}-{demos.seed}-{demos.noise}"
         digest = hashlib.sha256(recipe.encode()).hexdigest()[:8]
         name = f"{spec.name.replace('/', '_')}-{demos.episodes}-{digest}"
         path = Path(demos.folder) / name
         if not (path / "manifest.json").exists():
-            if not hasattr(env, "expert_action"):
+            if not isinstance(env, Expert):
                 raise ConfigError(
                     "this environment has no scripted expert to record demonstrations; valid: "
                     "demos.path=<dataset>, or agent=sac (agent.replay.demo_ratio=0)"
@@ -85,8 +121,37 @@ def set_demos(cfg: DictConfig, env: Any, *, quiet: bool) -> None:
                 print(f"recording {demos.episodes} demonstrations into {path}", file=sys.stderr)
             with recording_alone(path):
                 if not (path / "manifest.json").exists():
-                    record_with_corrections(env, path, demos)
+                    record_with_corrections(env, env.expert_action, path, demos)
+    say(demo_warnings(path, demos.episodes))
     OmegaConf.update(cfg, "demos.path", str(path.resolve()))
+
+
+def demo_warnings(path: Path, wanted: int) -> list[str]:
+    """One line for each reason why the demonstrations of a dataset are of little use."""
+    if wanted == 0:
+        return ["demos.episodes=0: no demonstration is learned from; agent=sac needs none"]
+    successes = [episode.success for episode in islice(read_episodes(path), wanted)]
+    lines = []
+    if len(successes) < wanted:
+        lines.append(f"{path} has {len(successes)} demonstrations, demos.episodes={wanted}")
+    if successes and all(success == 0 for success in successes):
+        lines.append(f"every demonstration of {path} failed: there is nothing good to imitate")
+    return lines
+
+
+def same_demos(folder: RunDir, path: Path) -> None:
+    """Keeps which demonstrations a run has, by what is in them; ConfigError where they are others.
+
+    The folder may have been moved or copied: its path is not compared.
+    """
+    known, digest = folder.path / DEMOS, content_digest(path)
+    if not known.exists():
+        known.write_text(f"{digest}\n")
+    elif known.read_text().strip() != digest:
+        raise ConfigError(
+            f"demos.path={path} holds other demonstrations than run {folder.path} began with; "
+            "valid: the same ones, wherever they are now, or a new run"
+        )
 
 
 def named_dataset(name: str) -> tuple[Path, EnvSpec]:
@@ -95,7 +160,7 @@ def named_dataset(name: str) -> tuple[Path, EnvSpec]:
     if not (path / "manifest.json").exists():
         raise ConfigError(
             f"demos.path={path}: no dataset there (manifest.json is missing); "
-            "valid: a folder that robot-rl record wrote"
+            "valid: a folder that robot-rl record wrote (if it was moved: demos.path=<its place>)"
         )
     return path.resolve(), LogReader(path).spec
 
@@ -109,7 +174,9 @@ def recording_alone(path: Path) -> Iterator[None]:
         yield
 
 
-def record_with_corrections(env: Any, path: Path, demos: DemoSettings) -> None:
+def record_with_corrections(
+    env: RobotEnvironment, expert: Callable[[], Array], path: Path, demos: DemoSettings
+) -> None:
     """Records with `demos.noise` on the expert, halved for as long as it cannot correct it.
 
     (A peg with 1 mm of play bears less of it than a cube on a table.) The manifest tells which
@@ -122,11 +189,11 @@ def record_with_corrections(env: Any, path: Path, demos: DemoSettings) -> None:
         try:
             record_demos(
                 env,
-                env.expert_action,
+                ScriptedPolicy(expert, noise, demos.seed),
                 aside,
                 episodes=demos.episodes,
                 seed=demos.seed,
-                noise=noise,
+                meta={"noise": str(noise)},
             )
         except DataError:
             if noise < LEAST_NOISE:

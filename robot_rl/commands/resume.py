@@ -10,9 +10,11 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
-from robot_rl.commands.common import compose, config_folders, settings_of
+from robot_rl.commands.common import compose, config_folders, settings_of, what_is_learned
 from robot_rl.commands.trust import check_targets
+from robot_rl.config import parse_value
 from robot_rl.errors import ConfigError
+from robot_rl.runtime.changes import ask
 from robot_rl.runtime.rundir import RunDir
 
 MISSING = object()
@@ -27,13 +29,20 @@ class Changes:
     sections: Sequence[str]
 
     def allow(self, key: str) -> bool:
-        return key in self.keys or (key.partition(".")[0] in self.sections and "." in key)
+        if key in self.keys:
+            return True
+        section, dot, name = key.partition(".")
+        return section in self.sections and bool(dot) and not name.endswith("_target_")
 
     def __str__(self) -> str:
         return ", ".join([*self.keys, *(f"{section}.*" for section in self.sections)])
 
 
-LEARNING = Changes(("steps", "console", "actors"), ("evaluation", "learner", "wire"))
+LEARNING = Changes(
+    ("steps", "console", "actors"),
+    ("evaluation", "learner", "actor", "wire", "agent", "replay", "demos"),
+)
+"""Hyperparameters too, when they are named: `robot_rl.runtime.changes` keeps what was changed."""
 ACTING = Changes(("console", "actors"), ("actor", "wire"))
 
 
@@ -65,15 +74,26 @@ def _resumed(options: argparse.Namespace, changes: Changes) -> tuple[DictConfig,
     words = [word for word in options.overrides if not word.startswith("resume=")]
     folder = RunDir(Path(name.partition("=")[2]))
     cfg = folder.config()
-    check_targets(cfg, folder.path, config_folders(options))
+    folder.check_log()
+    if not options.trust:
+        check_targets(cfg, folder.path, config_folders(options))
     for word in words:
         key = word.partition("=")[0]
         if not changes.allow(key):
-            raise ConfigError(f"'{word}' cannot change in a resumed run; valid: {changes}")
+            raise ConfigError(
+                f"'{word}' cannot change in a resumed run; valid: {changes}. Another environment, "
+                "robot, agent or seed is another run"
+            )
         if OmegaConf.select(cfg, key, default=MISSING) is MISSING and "=" in word:
             raise ConfigError(f"unknown key '{key}' in {folder.path}/config.yaml")
     for word in words:
-        key, _, value = word.partition("=")
-        OmegaConf.update(cfg, key, OmegaConf.from_dotlist([f"value={value}"]).value)
+        OmegaConf.update(cfg, word.partition("=")[0], parse_value(word))
     settings_of(cfg)
     return cfg, folder
+
+
+def rewrite(folder: RunDir, cfg: DictConfig) -> None:
+    """Replaces the config of a run that goes on, and keeps what was changed in how it learns."""
+    ask(folder.path, what_is_learned(folder.config()), what_is_learned(cfg))
+    folder.write_config(cfg)
+    folder.finished.unlink(missing_ok=True)

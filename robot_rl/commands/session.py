@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import sys
 import time
@@ -13,9 +14,15 @@ from types import FrameType
 from typing import Any
 
 from robot_rl.commands.announce import announce
+from robot_rl.commands.child_config import (
+    ActorConfig,
+    EvaluatorConfig,
+    LearnerConfig,
+    child_command,
+)
 from robot_rl.commands.common import key_setting, numbers_of, settings_of, wire_of
-from robot_rl.commands.video import video_of_run
-from robot_rl.errors import ConfigError, WireError
+from robot_rl.commands.video import NoVideo, video_of_run
+from robot_rl.errors import WireError
 from robot_rl.ingest import process as ingest
 from robot_rl.metrics.console import RunConsole
 from robot_rl.metrics.reader import read_metrics
@@ -49,6 +56,8 @@ class Session:
     with_evaluator: bool = True
     actor_id: str = "actor"
     """Actors are called <actor_id>-0, <actor_id>-1 …; unique among those that feed one learner."""
+    flags: str = ""
+    """Options that a later command on this run needs too, such as --config-dir."""
     supervisor: Supervisor = field(init=False)
     _origin_s: float = 0.0
 
@@ -71,6 +80,9 @@ class Session:
                 actors = self._start_actors(runtime, address) if self.with_actors else []
                 for child in [learner] if self.with_learner else actors:
                     self._watch(child, console)
+                if settings_of(self.folder.config()).evaluation.where == "actor":
+                    for child in actors:  # each evaluates the last weights, then ends
+                        self._watch(child, console)
                 self._end("actor", "io")
                 for child in self.supervisor.named("evaluator"):
                     self._watch(child, console)
@@ -87,6 +99,8 @@ class Session:
             self._end("actor", "io", "evaluator", "learner", "ingest")
             clear_runtime_directory(runtime)
         summary = self._summary()
+        if interrupted:
+            self._say_how_to_go_on()
         if not interrupted and self.with_learner:
             summary |= self._page()
         return summary
@@ -122,13 +136,16 @@ class Session:
             keys=key_setting(wire),
         )
         self._wait_ready(self.supervisor.start("ingest", ingest.command(config)))
-        origin = repr(self._origin_s)
-        tell = [] if self.with_actors else ["episodes"]  # actors here leave their own
-        learner = self._child(
-            "learner", origin, learner_endpoint, *tell, threads=settings.learner.threads
+        place = str(self.folder.path), self._origin_s
+        config_of_learner = LearnerConfig(
+            *place, address=learner_endpoint, episodes_from_log=not self.with_actors
         )
-        if self.with_evaluator and settings.evaluation.episodes > 0:
-            self._child("evaluator", origin)
+        learner = self.supervisor.start(
+            "learner", child_command(config_of_learner), threads=settings.learner.threads
+        )
+        apart = settings.evaluation.where == "process"
+        if self.with_evaluator and apart and settings.evaluation.episodes > 0:
+            self.supervisor.start("evaluator", child_command(EvaluatorConfig(*place)))
         return learner
 
     def _start_actors(self, runtime: Path, address: str) -> list[Child]:
@@ -150,19 +167,14 @@ class Session:
                 key=wire.key or "",
             )
             self.supervisor.start(f"io-{index}", io.command(link))
-            arguments = (repr(self._origin_s), str(runtime), actor)
+            config = ActorConfig(
+                str(self.folder.path), self._origin_s, runtime_dir=str(runtime), actor=actor
+            )
             # One actor may read the terminal: a keyboard is a teleoperation device.
             stdin = sys.stdin.fileno() if index == 0 and sys.stdin.isatty() else DEVNULL
-            actors.append(self._child("actor", *arguments, name=f"actor-{index}", stdin=stdin))
+            command = child_command(config)
+            actors.append(self.supervisor.start(f"actor-{index}", command, stdin=stdin))
         return actors
-
-    def _child(
-        self, role: str, *arguments: str, name: str = "", threads: int = 1, stdin: int = DEVNULL
-    ) -> Child:
-        command = [sys.executable, "-m", "robot_rl.commands.child", role, str(self.folder.path)]
-        return self.supervisor.start(
-            name or role, [*command, *arguments], threads=threads, stdin=stdin
-        )
 
     def _wait_ready(self, child: Child) -> None:
         """Until ingest has printed its addresses in this session."""
@@ -179,7 +191,8 @@ class Session:
         while child.process.poll() is None:
             self.supervisor.check()
             actors = self.supervisor.named("actor") if child.name == "learner" else []
-            if actors and all(actor.process.poll() is not None for actor in actors):
+            gone = actors and all(actor.process.poll() is not None for actor in actors)
+            if gone and not self.folder.finished.exists():
                 raise Deserted(f"every actor has ended; resume={self.folder.path} goes on with it")
             if console is not None:
                 console.refresh()
@@ -207,6 +220,13 @@ class Session:
     def _say(self, text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
+    def _say_how_to_go_on(self) -> None:
+        verb = "actor" if not self.with_learner else "train" if self.with_actors else "learner"
+        path, flags = shlex.quote(str(self.folder.path)), self.flags
+        self._say(f"go on:    robot-rl {verb}{flags} resume={path}")
+        if self.with_learner:
+            self._say(f"evaluate: robot-rl eval{flags} {path}")
+
     def _summary(self) -> dict[str, Any]:
         metrics = read_metrics(self.folder.path)
         last = metrics.evals[-1] if metrics.evals else None
@@ -225,7 +245,7 @@ class Session:
 
         try:
             video = video_of_run(self.folder)
-        except ConfigError as error:  # nothing to draw with here: the run itself is none the worse
+        except NoVideo as error:
             self._say(f"no video: {error}")
             video = None
         page = write_report(self.folder.path)

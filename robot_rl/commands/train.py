@@ -16,15 +16,19 @@ import argparse
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
-from robot_rl.commands.common import add_overrides, compose, config_folders, emit
+from robot_rl.commands.common import add_overrides, compose, config_folders, flags_of
+from robot_rl.commands.output import emit
 from robot_rl.commands.prepare import prepare
 from robot_rl.commands.resume import dated, open_run
 from robot_rl.commands.session import Session
+from robot_rl.config import quoted
+from robot_rl.errors import ConfigError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
     cfg, folder = open_run(options, default_name)
     with folder.lock():
         prepare(cfg, folder, quiet=options.json)
-        result = Session(folder, quiet=options.json).run()
+        result = Session(folder, quiet=options.json, flags=flags_of(options)).run()
     if options.json:
         emit(result)
     return 0 if result["finished"] else 130
@@ -54,13 +58,28 @@ def default_name(cfg: DictConfig) -> str:
     return dated(f"{task}-{cfg.choices.agent}-s{cfg.seed}")
 
 
+def refuse_one_folder(jobs: Sequence[Sequence[str]]) -> None:
+    """ConfigError where two jobs of a sweep would have the same folder."""
+    for key in ("run", "resume"):
+        named = [word for job in jobs for word in job if word.startswith(f"{key}=")]
+        if "$" not in "".join(named) and len(set(named)) < len(named):
+            raise ConfigError(
+                f"'{named[0]}' is one folder for {len(jobs)} runs; valid: leave it out (each run "
+                f"gets a folder of its own), or one that the swept values name: "
+                f"'run=runs/sweep-${{seed}}'"
+            )
+
+
 def sweep(options: argparse.Namespace) -> int:
     """Each combination of the swept values as a run of its own, one after the other.
 
     With `--json` one list: `overrides`, the exit code and each run's own result.
     """
     parser = OverridesParser.create()
-    batches = BasicSweeper.split_arguments(parser.parse_overrides(options.overrides), None)
+    overrides = [quoted(word) for word in options.overrides]
+    batches = BasicSweeper.split_arguments(parser.parse_overrides(overrides), None)
+    if len(batches[0]) > 1:
+        refuse_one_folder(batches[0])
     quiet = ["--json"] * options.json + ["--insecure"] * options.insecure
     worst, results = 0, []
     folders = [f"--config-dir={folder}" for folder in config_folders(options)]

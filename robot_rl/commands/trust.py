@@ -25,7 +25,7 @@ def check_targets(cfg: DictConfig, run: Path, folders: Sequence[Path]) -> None:
             raise ConfigError(
                 f"{run}/config.yaml: {place} names {target!r}, and none of your config files does: "
                 "it is not imported. If it is yours, add its folder (--config-dir FOLDER, or "
-                f"ROBOT_RL_CONFIG_DIR); {suggest(str(target), known)}"
+                f"ROBOT_RL_CONFIG_DIR), or say so (--trust); {suggest(str(target), known)}"
             )
 
 
@@ -43,12 +43,18 @@ def known_targets(folders: Sequence[Path]) -> set[str]:
 
 
 def targets(node: Any, place: str = "") -> Iterator[tuple[str, Any]]:
-    """(where, value) of every `_target_`, at any depth."""
+    """(where, value) of every `_target_`, at any depth, and of every wrapper named without one."""
     if isinstance(node, Mapping):
         for key, value in node.items():
             here = f"{place}.{key}" if place else str(key)
             if key == "_target_":
                 yield here, value
+            elif key == "wrappers" and isinstance(value, list):
+                for index, entry in enumerate(value):
+                    if isinstance(entry, Mapping):
+                        yield from targets(entry, f"{here}[{index}]")
+                    else:
+                        yield f"{here}[{index}]", entry
             else:
                 yield from targets(value, here)
     elif isinstance(node, list):

@@ -4,9 +4,11 @@
   robot-rl watch tcp://gpu-host:5601 --keys                 with a viewer's or an operator's key
   robot-rl watch tcp://gpu-host:5601 --keys --pause         actors hold after the running episode
   robot-rl watch tcp://gpu-host:5601 --keys --run           and go on
+  robot-rl watch tcp://gpu-host:5601 --keys --pause --actor arm-left
   robot-rl watch tcp://gpu-host:5601 --keys --stop          actors end after the running step
 
-A command holds until the next one, for actors that come later too. A learner alone whose actors
+A command holds until the next one, for actors that come later too; one to everyone ends those to
+single actors. A learner alone whose actors
 were stopped waits for others; a train ends with them and can be resumed. It is no emergency stop:
 that one is at the robot. Keys: see robot-rl keys --help.
 """
@@ -20,7 +22,8 @@ from typing import Any
 
 import msgspec
 
-from robot_rl.commands.common import emit, wire_of
+from robot_rl.commands.common import wire_of
+from robot_rl.commands.output import emit
 from robot_rl.errors import ConfigError, WireError
 from robot_rl.runtime.rundir import RunDir
 from robot_rl.wire.key_files import Role
@@ -43,6 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         command.add_argument(
             f"--{kind.name.lower()}", dest="kind", action="store_const", const=kind, help=text
         )
+    parser.add_argument(
+        "--actor", default="", metavar="ID", help="command this one only; else everyone"
+    )
     parser.add_argument("--follow", action="store_true", help="again each second, until Ctrl-C")
     parser.add_argument(
         "--keys", nargs="?", const="default", metavar="FOLDER", help="as wire.keys (default)"
@@ -57,12 +63,21 @@ def run(options: argparse.Namespace) -> int:
     if keys is None and options.name:
         raise ConfigError(f"--as {options.name} without --keys")
     with OperatorLink(address, keys=keys, insecure=options.insecure) as link:
-        stats = link.stats() if options.kind is None else link.steer(options.kind)
+        stats = steered(link, options.kind, options.actor)
         show(stats, options.json)
         while options.follow:
             time.sleep(FOLLOW_S)
             show(link.stats(), options.json)
     return 0
+
+
+def steered(link: OperatorLink, kind: ControlKind | None, actor: str) -> Stats:
+    """The statistics, after the command if there is one."""
+    if kind is None:
+        if actor:
+            raise ConfigError(f"--actor {actor}: to do what? valid: --pause, --run, --stop")
+        return link.stats()
+    return link.steer(kind, actor)
 
 
 def where(target: str, keys: str | None) -> tuple[str, str | None]:
@@ -95,12 +110,13 @@ def show(stats: Stats, as_json: bool) -> None:
     """One line for the run, one for each actor."""
     if as_json:
         document: dict[str, Any] = msgspec.to_builtins(stats)
-        emit(document | {"control": stats.control.kind.name.lower()})
+        named = {actor: told.kind.name.lower() for actor, told in stats.controls.items()}
+        emit(document | {"control": stats.control.kind.name.lower(), "controls": named})
         return
     learner = "never heard" if stats.learner_age_ms < 0 else f"heard {stats.learner_age_ms} ms ago"
     print(
         f"{stats.steps} of {stats.granted} steps, {stats.updates} updates, weights "
-        f"{stats.weights_version}, learner {learner}; command {stats.control.kind.name.lower()}; "
+        f"{stats.weights_version}, learner {learner}; command {told(stats)}; "
         f"denied {stats.denied}, refused {stats.refused}, quarantined {stats.quarantined}"
     )
     for actor in stats.actors:
@@ -108,8 +124,17 @@ def show(stats: Stats, as_json: bool) -> None:
         print(
             f"  {actor.actor:<20} {actor.steps} steps, weights {actor.used_version}, {state}, "
             f"ring {actor.ring_depth}, spool {actor.spool_bytes >> 10} KiB"
-            + standing(actor, stats.control.kind)
+            + standing(actor, stats.control_of(actor.actor).kind)
         )
+        if actor.plant:
+            print(f"  {'':<20} another plant than the log's: {'; '.join(actor.plant)}")
+
+
+def told(stats: Stats) -> str:
+    """The command to everyone, and those to single actors."""
+    words = [stats.control.kind.name.lower()]
+    words += [f"{actor} {told.kind.name.lower()}" for actor, told in stats.controls.items()]
+    return ", ".join(words)
 
 
 def standing(actor: ActorStats, command: ControlKind) -> str:

@@ -32,16 +32,16 @@ def image_fields(spec: EnvSpec) -> list[str]:
     return [f"obs.{name}" for name in spec.image_keys]
 
 
-def lean_dtype(spec: EnvSpec) -> np.dtype:
-    """The record's dtype less its images, packed."""
-    full, images = record_dtype(spec), set(image_fields(spec))
+def lean_dtype(full: np.dtype, spec: EnvSpec) -> np.dtype:
+    """A record's dtype less its images, packed."""
+    images = set(image_fields(spec))
     names = [name for name in full.names or () if name not in images]
     return np.dtype([(name, full[name].base, full[name].shape) for name in names])
 
 
 def encode(records: Array, spec: EnvSpec) -> bytes:
     """An ENCODED payload of `records` (n,)."""
-    lean = np.empty(len(records), lean_dtype(spec))
+    lean = np.empty(len(records), lean_dtype(records.dtype, spec))
     for name in lean.dtype.names or ():
         lean[name] = records[name]
     fields = image_fields(spec)
@@ -55,14 +55,18 @@ def encode(records: Array, spec: EnvSpec) -> bytes:
     return b"".join([lean.tobytes(), sizes.tobytes(), *blobs])
 
 
-def decode(payload: bytes | memoryview, count: int, spec: EnvSpec) -> Array:
+def decode(
+    payload: bytes | memoryview, count: int, spec: EnvSpec, dtype: np.dtype | None = None
+) -> Array:
     """The records (count,) of an ENCODED payload, byte-equal to what was encoded.
 
-    Raises DataError on sizes that do not add up or an image that does not decode.
+    dtype: that of the records where it is not today's. Raises DataError on sizes that do not add
+    up or an image that does not decode.
     """
     view = memoryview(payload).cast("B")
-    lean, sizes, offset = _split(view, count, spec)
-    records = np.zeros(count, record_dtype(spec))
+    dtype = record_dtype(spec) if dtype is None else dtype
+    lean, sizes, offset = _split(view, count, spec, dtype)
+    records = np.zeros(count, dtype)
     for name in lean.dtype.names or ():
         records[name] = lean[name]
     for row in range(count):
@@ -77,18 +81,18 @@ def decode(payload: bytes | memoryview, count: int, spec: EnvSpec) -> Array:
 def decode_lean(payload: bytes | memoryview, count: int, spec: EnvSpec) -> Array:
     """The records (count,) less their images, without decoding those; raises DataError on sizes
     that do not add up."""
-    return _split(memoryview(payload).cast("B"), count, spec)[0]
+    return _split(memoryview(payload).cast("B"), count, spec, record_dtype(spec))[0]
 
 
-def _split(view: memoryview, count: int, spec: EnvSpec) -> tuple[Array, Array, int]:
-    dtype, images = lean_dtype(spec), len(spec.image_keys)
+def _split(view: memoryview, count: int, spec: EnvSpec, full: np.dtype) -> tuple[Array, Array, int]:
+    dtype, images = lean_dtype(full, spec), len(spec.image_keys)
     table = count * dtype.itemsize
     start = table + 4 * count * images
     if len(view) < start:
         raise DataError(f"an encoded chunk of {len(view)} bytes; {count} records need {start}")
     lean = np.frombuffer(view[:table], dtype)
     sizes = np.frombuffer(view[table:start], "<u4").reshape(count, images)
-    decoded = count * record_dtype(spec).itemsize
+    decoded = count * full.itemsize
     if decoded > MAX_DECODED:
         raise DataError(f"an encoded chunk of {decoded} decoded bytes; at most {MAX_DECODED}")
     total = start + int((sizes & ~RAW_BIT).sum(dtype=np.int64))

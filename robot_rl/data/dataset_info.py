@@ -18,7 +18,8 @@ from robot_rl.wire.record import Kind, poisoned
 
 
 def dataset_info(path: Path | str) -> dict[str, Any]:
-    """Describes a dataset, amendments applied; plain JSON values.
+    """Describes a dataset, amendments applied; plain JSON values. Episodes of evaluation are told
+    apart, under their own name.
 
     Raises DataError where there is none or it is damaged.
     """
@@ -31,7 +32,13 @@ def dataset_info(path: Path | str) -> dict[str, Any]:
         manifest, amendments = reader.manifest, Counter(a.action for a in reader.amendments)
     lengths, returns, success, sources = [], [], Counter[int](), Counter[int]()
     takeovers, human = set[tuple[str, int, int]](), 0
+    evaluation = Counter[str]()
     for episode in read_episodes(path):
+        if episode.evaluation:
+            evaluation.update(
+                episodes=1, transitions=episode.steps, successes=int(episode.success == 1)
+            )
+            continue
         steps = episode.records[1:]
         lengths.append(episode.steps)
         returns.append(episode.episode_return)
@@ -41,6 +48,7 @@ def dataset_info(path: Path | str) -> dict[str, Any]:
         numbers = np.unique(steps["intervention_id"][steps["intervention_id"] > 0]).tolist()
         takeovers |= {(episode.actor, episode.epoch, number) for number in numbers}
     used = sum(lengths)
+    names = {int(source): source.name.lower() for source in Source}
     return {
         "path": str(path),
         "spec": manifest.spec.name,
@@ -48,6 +56,7 @@ def dataset_info(path: Path | str) -> dict[str, Any]:
         "observation": {a.name: f"{a.dtype}{list(a.shape)}" for a in manifest.spec.observation},
         "action_dim": manifest.spec.action_dim,
         "rate_hz": manifest.spec.rate_hz,
+        "format": manifest.version,
         "codec": manifest.codec,
         "created": manifest.created,
         "meta": manifest.meta,
@@ -61,9 +70,10 @@ def dataset_info(path: Path | str) -> dict[str, Any]:
         "not_judged": success[-1],
         "length": _spread(lengths),
         "return": _spread(returns),
-        "sources": {Source(key).name.lower(): count for key, count in sorted(sources.items())},
+        "sources": {names.get(key, f"{key}"): count for key, count in sorted(sources.items())},
         "human_share": human / used if used else 0.0,
         "interventions": len(takeovers),
+        "evaluation": dict(evaluation),
         "amendments": dict(amendments),
         "quarantined": Quarantine.count_in(path),
     }

@@ -11,7 +11,7 @@ import numpy as np
 
 from robot_rl.data.amend import Amendment, EpisodeColumns, apply
 from robot_rl.data.log_reader import LogReader, read_amendments
-from robot_rl.types import Array
+from robot_rl.types import Array, Purpose
 from robot_rl.wire.record import Kind
 
 
@@ -32,6 +32,11 @@ class Episode:
     @property
     def steps(self) -> int:
         return len(self.records) - 1
+
+    @property
+    def evaluation(self) -> bool:
+        """Its purpose is no training: no data to learn from."""
+        return bool(self.records["purpose"][0] != Purpose.TRAINING)
 
     @property
     def episode_return(self) -> float:

@@ -10,14 +10,15 @@ from pathlib import Path
 
 import numpy as np
 
-from robot_rl.data import amend, codec
+from robot_rl.data import codec
 from robot_rl.data.manifest import read_manifest, require_spec
+from robot_rl.data.old_format import modern, stored_dtype
 from robot_rl.data.segments import first_position, list_segments, read_payload, segment_name, walk
 from robot_rl.errors import DataError
 from robot_rl.specs import EnvSpec
 from robot_rl.types import Array
+from robot_rl.wire import amendment
 from robot_rl.wire.chunk import HEADER_BYTES, ChunkHeader, ChunkKind, check_payload, parse_header
-from robot_rl.wire.record import record_dtype
 
 BLOCK_BYTES = 8 << 20
 MAX_RECORDS = 1 << 16
@@ -30,10 +31,10 @@ class LogChunk:
     """Records of one actor, in log order."""
 
     header: ChunkHeader
-    """Says where they lie: `position`, `count`, actor, epoch. Checksum and payload size are those
-    of the chunk as stored."""
+    """Says where they lie: `position`, `count`, actor, epoch. Checksum and sizes are those of the
+    chunk as stored."""
     records: Array
-    """(count,) of the spec's record dtype; read-only."""
+    """(count,) of the spec's record dtype, whatever the log's format; read-only."""
 
 
 class LogReader:
@@ -53,9 +54,9 @@ class LogReader:
         if spec is not None:
             require_spec(self.path, self.manifest, spec)
         self.spec = self.manifest.spec
-        self.amendments: list[amend.Amendment] = []
+        self.amendments: list[amendment.Amendment] = []
         """Amendments met so far, in log order, those before the start position included."""
-        self._dtype = record_dtype(self.spec)
+        self._stored = stored_dtype(self.manifest.version, self.spec)
         self._file: Path | None = None
         self._handle, self._offset, self._read = -1, 0, 0
         self._rest: LogChunk | None = None
@@ -115,20 +116,22 @@ class LogReader:
                     f"{self._file}: a chunk of position {header.position} after {self._read}"
                 )
             if header.kind == ChunkKind.AMEND:
-                self.amendments.append(amend.decode(payload))
+                self.amendments.append(amendment.decode(payload))
                 continue
             self._read += header.count
             return LogChunk(header, self._decode(header, payload))
         return None
 
     def _decode(self, header: ChunkHeader, payload: memoryview) -> Array:
-        if header.record_bytes != self._dtype.itemsize:
+        if header.record_bytes != self._stored.itemsize:
             raise DataError(f"{self._file}: records of another size than the manifest's spec")
         if header.kind == ChunkKind.ENCODED:
-            records = codec.decode(payload, header.count, self.spec)
-            records.flags.writeable = False
-            return records
-        return np.frombuffer(payload, self._dtype)
+            records = codec.decode(payload, header.count, self.spec, self._stored)
+        else:
+            records = np.frombuffer(payload, self._stored)
+        records = modern(records, self.spec)
+        records.flags.writeable = False
+        return records
 
     def _next_raw(self) -> tuple[ChunkHeader, memoryview] | None:
         if self._handle >= 0 and (found := self._parse()) is not None:
@@ -216,10 +219,10 @@ class LogReader:
     def _next_amendment(self) -> None:
         found = self._parse()
         if found is not None:
-            self.amendments.append(amend.decode(found[1]))
+            self.amendments.append(amendment.decode(found[1]))
 
 
-def read_amendments(path: Path | str) -> list[amend.Amendment]:
+def read_amendments(path: Path | str) -> list[amendment.Amendment]:
     """Every amendment in the log, found by its headers alone; raises as LogReader does."""
     read_manifest(Path(path))
     found = []
@@ -227,7 +230,7 @@ def read_amendments(path: Path | str) -> list[amend.Amendment]:
         entries = [entry for entry in walk(file) if entry.header.kind == ChunkKind.AMEND]
         with file.open("rb") as handle:
             payloads = [read_payload(handle.fileno(), entry, file) for entry in entries]
-        found += [amend.decode(payload) for payload in payloads]
+        found += [amendment.decode(payload) for payload in payloads]
     return found
 
 

@@ -12,21 +12,24 @@ from typing import Any
 
 import numpy as np
 
-from robot_rl.data import amend, codec
+from robot_rl.data import codec
 from robot_rl.data.manifest import (
     FILE,
+    VERSION,
     Manifest,
     new_manifest,
     read_manifest,
     require_spec,
     write_manifest,
 )
+from robot_rl.data.old_format import require_current
 from robot_rl.data.recover import LogState, recover
 from robot_rl.data.segments import first_position, list_segments, segment_name
 from robot_rl.data.whole_file import sync_path
 from robot_rl.errors import DataError, PoisonedDataError, RobotRLError
 from robot_rl.specs import EnvSpec
 from robot_rl.types import Array
+from robot_rl.wire.amendment import Amendment, decode, encode
 from robot_rl.wire.chunk import ChunkHeader, ChunkKind, check_payload, make_header, pack_header
 from robot_rl.wire.locks import FileLock
 from robot_rl.wire.record import poisoned, record_dtype
@@ -72,7 +75,10 @@ class LogWriter:
         path = Path(path)
         manifest = new_manifest(spec, codec, meta)
         _require_new(path)
-        path.mkdir(parents=True, exist_ok=True)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DataError(f"'{path}' cannot be made: {error.strerror}") from error
         lock = FileLock(path / LOCK, f"dataset {path}")
         try:
             _require_new(path)  # another writer may have made a log here and gone
@@ -86,11 +92,13 @@ class LogWriter:
     def open(cls, path: Path | str, spec: EnvSpec) -> LogWriter:
         """Goes on with a log; a torn tail is moved aside into a file of its own (see `torn`).
 
-        Raises SpecError listing how the specs differ, InUseError naming the holder, DataError on
-        a corrupt middle; nothing is changed in any of these cases.
+        Raises SpecError listing how the specs' interfaces differ, InUseError naming the holder,
+        DataError on a corrupt middle or an older format; nothing is changed in any of these cases.
+        Where the plant differs, the manifest keeps that of the log's first writer.
         """
         path = Path(path)
         manifest = read_manifest(path)
+        require_current(path, manifest.version, VERSION)
         require_spec(path, manifest, spec)
         lock = FileLock(path / LOCK, f"dataset {path}")
         try:
@@ -121,15 +129,19 @@ class LogWriter:
         """Last sequence of every (actor, epoch) in the log."""
         return dict(self._state.sequences)
 
-    def append(self, header: ChunkHeader, payload: bytes | memoryview) -> ChunkHeader:
+    def append(
+        self, header: ChunkHeader, payload: bytes | memoryview, *, checked: bool = False
+    ) -> ChunkHeader:
         """Appends a chunk as it came; gives its header with the log position filled in.
 
         Raises DataError on a checksum, size or sequence that does not fit, PoisonedDataError on NaN
         or infinity. Then, and when the disk is full, the log is as it was before the call.
+        checked: the caller has checked checksum, sequences and values of these RECORDS itself.
         """
-        check_payload(header, payload)
+        if not checked:
+            check_payload(header, payload)
         if header.kind == ChunkKind.AMEND:
-            return self.amend(amend.decode(payload))
+            return self.amend(decode(payload))
         if header.record_bytes != self._dtype.itemsize:
             raise DataError(
                 f"{self.path}: records of {header.record_bytes} bytes; this log's have "
@@ -145,7 +157,8 @@ class LogWriter:
             _check_records(codec.decode(payload, header.count, self.spec), header)
         else:
             records = np.frombuffer(payload, self._dtype)
-            _check_records(records, header)
+            if not checked:
+                _check_records(records, header)
             if self.manifest.codec != "raw" and self.spec.image_keys:
                 payload = codec.encode(records, self.spec)
                 header = _describe(ChunkKind.ENCODED, header, payload)
@@ -171,9 +184,9 @@ class LogWriter:
         )
         return self.append(header, payload)
 
-    def amend(self, amendment: amend.Amendment) -> ChunkHeader:
+    def amend(self, amendment: Amendment) -> ChunkHeader:
         """Appends an amendment; readers apply it from this position on."""
-        payload = amend.encode(replace(amendment, position=self._state.position))
+        payload = encode(replace(amendment, position=self._state.position))
         header = make_header(
             ChunkKind.AMEND,
             payload,

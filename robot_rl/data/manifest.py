@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +16,9 @@ from robot_rl.specs import EnvSpec
 from robot_rl.wire.record import record_dtype
 
 FORMAT = "robot-rl episode log"
-VERSION = 1
+VERSION = 2
+READABLE = (1, 2)
+"""Versions that are read; see old_format.py."""
 FILE = "manifest.json"
 CODECS = ("raw", "png")
 """How images lie in the log: as they are, or as lossless PNG wherever that is smaller."""
@@ -31,6 +34,8 @@ class Manifest:
     """UTC, ISO 8601."""
     meta: dict[str, Any] = field(default_factory=dict)
     """Free facts for people (task, author, machine); JSON values only."""
+    version: int = VERSION
+    """Of the format."""
 
 
 def new_manifest(spec: EnvSpec, codec: str, meta: dict[str, Any] | None) -> Manifest:
@@ -50,7 +55,7 @@ def write_manifest(path: Path, manifest: Manifest) -> None:
         "created": manifest.created,
         "record_bytes": record_dtype(manifest.spec).itemsize,
         "spec": msgspec.json.decode(manifest.spec.to_json()),
-        "spec_sha256": manifest.spec.sha256(),
+        "spec_sha256": hashlib.sha256(manifest.spec.to_json()).hexdigest(),
         "meta": manifest.meta,
     }
     try:
@@ -74,23 +79,25 @@ def read_manifest(path: Path) -> Manifest:
         raise DataError(f"{file}: {error}") from error
     if raw.get("format") != FORMAT:
         raise DataError(f"{file}: format '{raw.get('format')}'; valid: '{FORMAT}'")
-    if raw.get("version") != VERSION:
-        raise DataError(f"{file}: format version {raw.get('version')}; this reads {VERSION}")
+    if (version := raw.get("version")) not in READABLE:
+        raise DataError(f"{file}: format version {version}; this reads {READABLE}")
     if raw.get("codec") not in CODECS:
         raise DataError(
             f"{file}: codec '{raw.get('codec')}': {suggest(str(raw.get('codec')), CODECS)}"
         )
+    text = msgspec.json.encode(raw.get("spec"), order="sorted")
     try:
-        spec = EnvSpec.from_json(msgspec.json.encode(raw.get("spec")))
+        spec = EnvSpec.from_json(text)
     except SpecError as error:
         raise DataError(f"{file}: {error}") from error
-    if spec.sha256() != raw.get("spec_sha256"):
+    if hashlib.sha256(text).hexdigest() != raw.get("spec_sha256"):
         raise DataError(f"{file}: spec and spec_sha256 do not belong together: edited by hand?")
-    return Manifest(spec, raw["codec"], str(raw.get("created", "")), dict(raw.get("meta") or {}))
+    created, meta = str(raw.get("created", "")), dict(raw.get("meta") or {})
+    return Manifest(spec, raw["codec"], created, meta, version)
 
 
 def require_spec(path: Path, manifest: Manifest, spec: EnvSpec) -> None:
-    """Raises SpecError listing every difference between the dataset's spec and `spec`."""
+    """Raises SpecError listing how the interface of the dataset's spec differs from `spec`'s."""
     lines = manifest.spec.differences(spec)
     if lines:
         raise SpecError(

@@ -7,15 +7,26 @@ restart, that a hole in the log is no loss; and a person can look at what an act
 from __future__ import annotations
 
 import os
+from collections import Counter
 from pathlib import Path
+
+import numpy as np
 
 from robot_rl.data.segments import check_segment, walk
 from robot_rl.errors import DataError
-from robot_rl.wire.chunk import ChunkHeader, pack_header
+from robot_rl.types import Purpose
+from robot_rl.wire.chunk import HEADER_BYTES, ChunkHeader, pack_header
+from robot_rl.wire.record import HEAD_DTYPE
 
 FILE = "quarantine.chunks"
 MAX_BYTES = 64 << 20
 """A broken sensor must not fill the disk: beyond this, records are counted and not kept."""
+
+
+def is_evaluation(record: bytes | memoryview) -> bool:
+    """Whether a record, poisoned as it may be, says that it belongs to an evaluation episode."""
+    head = bytes(record[: HEAD_DTYPE.itemsize]).ljust(HEAD_DTYPE.itemsize, b"\0")
+    return bool(np.frombuffer(head, HEAD_DTYPE)["purpose"][0] == Purpose.EVALUATION)
 
 
 class Quarantine:
@@ -32,6 +43,8 @@ class Quarantine:
         self.path = log_dir / FILE
         self.problem = ""
         self.sequences: dict[tuple[str, int], set[int]] = {}
+        self.uncounted = Counter[tuple[str, int]]()
+        """Records of evaluation episodes, by life: no environment step was granted for them."""
         self.size = 0
         self._handle = -1
         if self.path.exists():
@@ -48,12 +61,15 @@ class Quarantine:
         if tail.problem:
             os.truncate(self.path, tail.good_bytes)
         self.size = tail.good_bytes
-        for entry in tail.entries:
-            self._note(entry.header)
+        with self.path.open("rb") as file:
+            for entry in tail.entries:
+                at = entry.offset + HEADER_BYTES
+                self._note(entry.header, os.pread(file.fileno(), HEAD_DTYPE.itemsize, at))
 
-    def _note(self, header: ChunkHeader) -> None:
-        life = self.sequences.setdefault((header.actor, header.epoch), set())
-        life.add(header.first_sequence)
+    def _note(self, header: ChunkHeader, record: bytes) -> None:
+        key = header.actor, header.epoch
+        self.sequences.setdefault(key, set()).add(header.first_sequence)
+        self.uncounted[key] += is_evaluation(record)
 
     @staticmethod
     def count_in(log_dir: Path) -> int:
@@ -81,7 +97,7 @@ class Quarantine:
         except OSError as error:
             raise DataError(f"{self.path}: {error.strerror}") from error
         self.size += len(data)
-        self._note(header)
+        self._note(header, bytes(record))
         return True
 
     def following(self, actor: str, epoch: int, sequence: int) -> int:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from robot_rl.data.episodes import unbroken
-from robot_rl.types import Array, EpisodeSummary, Source
+from robot_rl.types import Array, EpisodeSummary, Purpose, Source
 from robot_rl.wire.chunk import ChunkHeader
 from robot_rl.wire.record import Kind
 
@@ -27,7 +27,8 @@ class _Sum:
 
 
 class EpisodeTally:
-    """Gives each episode that was seen from its START to its end.
+    """Gives each training episode that was seen from its START to its end; those of evaluation
+    are not summed up.
 
     for index, summary in tally.add(header, records):
         ...                                 # records[index] was the last of it
@@ -43,6 +44,9 @@ class EpisodeTally:
         for start, stop in unbroken(records):
             rows = records[start:stop]
             begun = self._takeovers(header, rows)
+            if rows["purpose"][0] != Purpose.TRAINING:
+                self._open.pop(header.actor, None)
+                continue
             if rows["kind"][0] == Kind.START:
                 first, rows = rows[0], rows[1:]
                 number, after = int(first["episode"]), int(first["sequence"]) + 1

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from robot_rl.data.log_reader import read_amendments
 from robot_rl.data.log_writer import LogWriter
 from robot_rl.data.quarantine import Quarantine
-from robot_rl.errors import DataError, RobotRLError, WireError
+from robot_rl.errors import DataError, PoisonedDataError, RobotRLError, WireError
+from robot_rl.ingest.amendments import Amendments
 from robot_rl.ingest.kept_pause import KeptPause
 from robot_rl.ingest.learner_endpoint import LearnerEndpoint
 from robot_rl.ingest.log_committer import Gap, LifeBook, LogCommitter
 from robot_rl.ingest.log_counts import Count, count_log
 from robot_rl.ingest.owners import Owners
-from robot_rl.ingest.permissions import refusal_of
+from robot_rl.ingest.permissions import permits, refusal_of
 from robot_rl.ingest.sessions import Session, Sessions
 from robot_rl.ingest.warnings import Warnings
 from robot_rl.specs import EnvSpec
@@ -37,12 +40,15 @@ class ActorEndpoint:
     spec: EnvSpec | None = None
     committer: LogCommitter | None = None
     """None until there is a log: one that exists, or a specification to make one for."""
+    amendments: Amendments | None = None
     owners: Owners | None = None
     """Who may use which id; there as soon as there is a log."""
     touched: dict[int, LifeBook] = field(default_factory=dict)
     """Lives that sent records since the last `commit`."""
     shared: bool = False
     """Whether somebody's credits changed."""
+    _plants: dict[str, list[str]] = field(default_factory=dict)
+    """What was said of each actor's robot last."""
 
     def serve(self, log: LogWriter) -> None:
         """The log is there: counts what it has, and takes records from now on."""
@@ -55,12 +61,14 @@ class ActorEndpoint:
         self.committer.quarantined = kept.count
         counts = count_log(log.path)
         for actor, epoch in {**counts, **kept.sequences}:
-            count = counts.get((actor, epoch), Count())
+            life, count = (actor, epoch), counts.get((actor, epoch), Count())
             following = kept.following(actor, epoch, log.last_sequence(actor, epoch) + 1)
-            book = self.sessions.restore(actor, epoch, following, count.records, count.steps)
-            book.quarantined = len(kept.sequences.get((actor, epoch), ()))
+            book = self.sessions.restore(*life, following, count, kept.uncounted[life])
+            book.quarantined = len(kept.sequences.get(life, ()))
             self.committer.records += count.records
             self.committer.steps += count.steps
+        logged = (amendment.token for amendment in read_amendments(log.path))
+        self.amendments = Amendments.of(self.committer, self.sessions.books, logged)
 
     def take(self, message: Received) -> None:
         """Handles one message; nothing that a peer sends ends ingest."""
@@ -81,9 +89,11 @@ class ActorEndpoint:
         elif isinstance(parsed, p.Hello):
             self._hello(message, parsed)
         elif isinstance(parsed, p.SetControl):
-            self.learner_endpoint.steer(parsed)
+            self._steer(message.peer, parsed)
+        elif isinstance(parsed, p.Amend):
+            self._amend(message, session, parsed.after)
         elif isinstance(parsed, p.Ask):
-            self.router.send(message.peer, p.encode(self.learner_endpoint.stats()))
+            self.router.send(message.peer, self.learner_endpoint.answer_to(parsed))
         elif session is None:
             self.refuse(message.peer, "say hello first")
         elif isinstance(parsed, p.Beat):
@@ -138,7 +148,7 @@ class ActorEndpoint:
             self.learner_endpoint.store.version,
             self.learner_endpoint.store.size,
             book.account.allowed,
-            self.learner_endpoint.control,
+            self.learner_endpoint.controls.of(book.actor),
             self.learner_endpoint.learner_age_ms(),
         )
 
@@ -152,6 +162,46 @@ class ActorEndpoint:
     def refuse(self, peer: bytes, reason: str, *, retry: bool = True) -> None:
         """Says why not."""
         self.router.send(peer, p.encode(p.Refusal(reason, retry)))
+
+    def amend(
+        self,
+        body: bytes | memoryview,
+        answer: Callable[[p.Amended], object],
+        *,
+        only: str = "",
+        after: int = 0,
+    ) -> None:
+        """Takes an amendment, behind everything that came before it; DataError on none, or where
+        the disk does not take it."""
+        self.commit()
+        if self.amendments is None:
+            raise DataError("there is no log to amend yet")
+        self.amendments.take(body, answer, only=only, after=after)
+
+    def _amend(self, message: Received, session: Session | None, after: int) -> None:
+        """From an actor, in a session, for its own episodes; from an operator, for anybody's."""
+        operates = permits(self.router, message.user, p.SetControl)
+        if session is None and not operates:
+            self.refuse(message.peer, "say hello first")
+            return
+        only = "" if session is None else session.book.actor
+        peer = message.peer
+
+        def answer(amended: p.Amended) -> None:
+            self.router.send(peer, p.encode(amended))
+
+        try:
+            self.amend(message.body, answer, only=only, after=after)
+        except (DataError, PoisonedDataError) as error:
+            self.warnings.count_garbage(f"amendment: {error}")
+            self.refuse(peer, str(error))
+
+    def _steer(self, peer: bytes, command: p.SetControl) -> None:
+        try:
+            self.learner_endpoint.steer(command)
+        except WireError as error:
+            self.warnings.count_refused(str(error))
+            self.refuse(peer, str(error), retry=False)
 
     def _data(self, message: Received, session: Session) -> None:
         if self.committer is None:
@@ -197,6 +247,7 @@ class ActorEndpoint:
                 "valid: an id of its own for each actor",
             )
             return
+        self._note_plant(peer, hello.actor, spec)
         if self.committer is not None and book.pending:
             self._commit(self.committer, book)
         if hello.first_sequence > book.next_sequence:
@@ -211,6 +262,18 @@ class ActorEndpoint:
         book.expected = book.next_sequence
         self.share()
         self.router.send(peer, p.encode(p.Welcome(self.news_for(book))))
+
+    def _note_plant(self, peer: bytes, actor: str, spec: EnvSpec) -> None:
+        """Says and keeps how an actor's robot differs from the log's, where it may."""
+        if self.spec is None or not (plant := self.spec.plant_differences(spec)):
+            return
+        self.sessions.sessions[peer].plant = plant
+        if self._plants.get(actor) != plant:
+            self._plants[actor] = plant
+            self.warnings.say(
+                f"actor '{actor}' has another plant than the log (log != actor), taken all the "
+                f"same: {'; '.join(plant)}"
+            )
 
     def _check_owner(self, actor: str, user: str) -> None:
         """With keys: HandshakeError unless the id is nobody's yet, or this key's."""

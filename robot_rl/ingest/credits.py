@@ -11,7 +11,8 @@ class Account:
     """One life of an actor."""
 
     steps: int = 0
-    """STEP records that it took and that are in the log (or were quarantined)."""
+    """STEP records of training episodes that it took and that are in the log (or were
+    quarantined)."""
     allowed: int = 0
     """Steps it may take in total."""
 

@@ -6,7 +6,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import msgspec
+
 from robot_rl.errors import DataError, PoisonedDataError, WireError
+from robot_rl.ingest.controls import Controls
 from robot_rl.ingest.kept_pause import KeptPause
 from robot_rl.ingest.warnings import Warnings
 from robot_rl.ingest.weight_store import WeightStore
@@ -23,14 +26,20 @@ class LearnerEndpoint:
     granted: int
     """Environment steps that all actors together may take."""
     stats: Callable[[], p.Stats]
+    known: Callable[[], set[str]]
+    """Ids of the actors that have come."""
+    amend: Callable[[bytes | memoryview, Callable[[p.Amended], object]], None]
+    """Takes an amendment and answers it."""
     store: WeightStore = field(default_factory=WeightStore)
-    control: p.Control = field(default_factory=p.Control)
+    controls: Controls = field(default_factory=Controls)
     updates: int = 0
     news: bool = False
     """Something that actors are told at once."""
     _heard: float = 0.0
     _loop_age_ms: int = -1
     _kept_pause: KeptPause | None = None
+    _grant: p.Grant | None = None
+    """One that waits for its weights."""
 
     def take(self, message: Received) -> None:
         """Handles one message; what makes no sense is answered, counted and said."""
@@ -42,37 +51,59 @@ class LearnerEndpoint:
                     self._heard, self._loop_age_ms = time.monotonic(), parsed.loop_age_ms
                     self.router.send(message.peer, p.encode(self.stats()))
                 case p.Ask():
-                    self.router.send(message.peer, p.encode(self.stats()))
-                case p.Grant(total):
-                    self.granted = total
+                    self.router.send(message.peer, self.answer_to(parsed))
+                case p.Grant():
+                    self._grant = parsed
+                    self._take_grant()
                 case p.SetControl():
                     self.steer(parsed)
+                case p.Amend():
+                    self.amend(message.body, self.answer(message.peer))
                 case p.Part():
-                    self.news = self.store.take(parsed, message.body) or self.news
+                    if self.store.take(parsed, message.body):
+                        self.news = True
+                        self._take_grant()
                 case _:
                     raise WireError(f"a {type(parsed).__name__} at the learner's address")
-        except (WireError, PoisonedDataError) as error:
+        except (WireError, DataError, PoisonedDataError) as error:
             self.warnings.count_garbage(f"from the learner's side: {error}")
             self.router.send(message.peer, p.encode(p.Refusal(str(error))))
 
-    def steer(self, steer: p.SetControl) -> None:
-        """An operator's command, for every actor."""
-        self.control = p.Control(self.control.number + 1, steer.kind)
+    def answer_to(self, ask: p.Ask) -> bytes:
+        """The statistics, as the answer to a question."""
+        return p.encode(msgspec.structs.replace(self.stats(), answers=ask.number))
+
+    def answer(self, peer: bytes) -> Callable[[p.Amended], object]:
+        """Sends an answer about an amendment to a peer of this address."""
+        return lambda amended: self.router.send(peer, p.encode(amended))
+
+    def steer(self, command: p.SetControl) -> None:
+        """An operator's command; WireError where it is for an actor that nobody knows."""
+        known = self.known()
+        if command.actor and command.actor not in known:
+            names = ", ".join(sorted(known)) or "none has come yet"
+            raise WireError(f"actor '{command.actor}' is not known here; valid: {names}")
+        self.controls.set(command)
         self.news = True
         self._keep()
+
+    def _take_grant(self) -> None:
+        """Credits go out no earlier than the version that they are named with."""
+        if self._grant is not None and self.store.version >= self._grant.version:
+            self.granted, self._grant = self._grant.total_steps, None
 
     def remember(self, kept_pause: KeptPause) -> None:
         """There is a log: a pause from before this ingest holds, unless a command came since."""
         self._kept_pause = kept_pause
-        if not self.control.number:
-            self.control = kept_pause.control()
+        if not self.controls.number:
+            self.controls = kept_pause.controls()
             self.news = True
         self._keep()
 
     def _keep(self) -> None:
         try:
             if self._kept_pause is not None:
-                self._kept_pause.keep(self.control)
+                self._kept_pause.keep(self.controls)
         except DataError as error:
             self.warnings.say(f"the command holds, but not beyond a restart: {error}")
 

@@ -10,12 +10,13 @@ from typing import Protocol
 
 import numpy as np
 
-from robot_rl.data.quarantine import Quarantine
-from robot_rl.errors import DataError, PoisonedDataError
+from robot_rl.data.quarantine import Quarantine, is_evaluation
+from robot_rl.errors import DataError
 from robot_rl.ingest.credits import Account
 from robot_rl.types import Array
+from robot_rl.wire.amendment import Amendment
 from robot_rl.wire.chunk import ChunkHeader, ChunkKind, check_payload, make_header, parse_header
-from robot_rl.wire.record import Kind, poisoned
+from robot_rl.wire.record import poisoned, training_steps
 from robot_rl.wire.sync import Syncer
 
 JOIN_BYTES = 1 << 20
@@ -27,7 +28,11 @@ LARGE_BYTES = 64 << 10
 class Log(Protocol):
     """What committer needs of the episode log's writer."""
 
-    def append(self, header: ChunkHeader, payload: bytes | memoryview) -> object: ...
+    def append(
+        self, header: ChunkHeader, payload: bytes | memoryview, *, checked: bool
+    ) -> object: ...
+
+    def amend(self, amendment: Amendment) -> object: ...
 
     def sync(self) -> None: ...
 
@@ -48,6 +53,8 @@ class LifeBook:
     quarantined: int = 0
     account: Account = field(default_factory=Account)
     pending: list[tuple[ChunkHeader, bytes | memoryview]] = field(default_factory=list)
+    episodes: int = 0
+    """Its episodes in the log have numbers below this."""
     expected: int = 0
     """Next sequence to arrive: `next_sequence` plus what is pending."""
 
@@ -72,10 +79,13 @@ class LogCommitter:
         self.records = 0
         """In the log, by this process."""
         self.steps = 0
+        """STEPs of training episodes among them."""
         self.quarantined = 0
         self._appends = 0
         self._waiting: deque[tuple[int, LifeBook, int]] = deque()
         self._now: list[LifeBook] = []
+        self._amending: deque[tuple[int, int]] = deque()
+        self._amended: list[int] = []
         self.syncer = Syncer(self._sync, sync_ms / 1000) if sync_ms > 0 else None
 
     @property
@@ -140,8 +150,23 @@ class LogCommitter:
             self._waiting.append((self._appends, book, book.next_sequence))
             self.syncer.mark(self._appends)
 
+    def amend(self, amendment: Amendment) -> None:
+        """Appends an amendment; DataError when the disk does not take it."""
+        self._log.amend(amendment)
+        self._appends += 1
+        if self.syncer is None:
+            self._amended.append(amendment.token)
+        else:
+            self._amending.append((self._appends, amendment.token))
+            self.syncer.mark(self._appends)
+
+    def amended(self) -> list[int]:
+        """Tokens of the amendments that `durable` has found durable, once each."""
+        tokens, self._amended = self._amended, []
+        return tokens
+
     def durable(self) -> list[LifeBook]:
-        """The lives with something new to acknowledge."""
+        """The lives with something new to acknowledge; looks after amendments too."""
         books, self._now = self._now, []
         if self.syncer is None:
             return books
@@ -149,6 +174,8 @@ class LogCommitter:
         if self.syncer.error is not None:
             raise DataError(f"the log cannot be synced: {self.syncer.error}")
         done = self.syncer.durable
+        while self._amending and self._amending[0][0] <= done:
+            self._amended.append(self._amending.popleft()[1])
         while self._waiting and self._waiting[0][0] <= done:
             _, book, sequence = self._waiting.popleft()
             book.acknowledged = sequence
@@ -184,23 +211,24 @@ class LogCommitter:
             self._append(book, self._header(book, payload), payload)
 
     def _append(self, book: LifeBook, header: ChunkHeader, payload: bytes | memoryview) -> None:
-        """Appends a chunk that follows on the last one, without its poisoned records."""
+        """Appends a chunk that follows on the last one, without its poisoned records.
+
+        Its bytes were checked when they came (`take`), its values are here: the log checks neither
+        again.
+        """
         records = np.frombuffer(payload, self.dtype)
         places = np.arange(book.next_sequence, book.next_sequence + len(records), dtype=np.uint64)
         wrong = records["sequence"] != places
-        if not wrong.any():
-            try:
-                self._log.append(header, payload)
-                self._count(book, records)
-                return
-            except PoisonedDataError:
-                pass  # the rows are taken one by one below
+        if not wrong.any() and not poisoned(records):
+            self._log.append(header, payload, checked=True)
+            self._count(book, records)
+            return
         bad = wrong | np.array([bool(poisoned(records[n : n + 1])) for n in range(len(records))])
         start = 0
         for row in [*np.flatnonzero(bad).tolist(), len(records)]:
             if row > start:
                 part = records[start:row].tobytes()
-                self._log.append(self._header(book, part), part)
+                self._log.append(self._header(book, part), part, checked=True)
                 self._count(book, records[start:row])
             if row < len(records):
                 self._quarantine(book, records[row : row + 1])
@@ -218,11 +246,12 @@ class LogCommitter:
         )
 
     def _count(self, book: LifeBook, records: Array) -> None:
-        steps = int(np.count_nonzero(records["kind"] == Kind.STEP))
+        steps = int(np.count_nonzero(training_steps(records)))
         self._appends += 1
         self.records += len(records)
         self.steps += steps
         book.records += len(records)
+        book.episodes = max(book.episodes, 1 + int(records["episode"][-1]))
         book.account.steps += steps
         book.next_sequence += len(records)
 
@@ -238,6 +267,7 @@ class LogCommitter:
         )
         self._appends += 1
         book.quarantined += 1
-        book.account.steps += 1  # the actor took it; another one may be granted in its place
+        if not is_evaluation(payload):
+            book.account.steps += 1  # the actor took it; another one may be granted in its place
         self.quarantined += 1
         book.next_sequence += 1

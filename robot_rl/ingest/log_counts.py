@@ -12,13 +12,14 @@ from robot_rl.data import codec
 from robot_rl.data.log_writer import LogWriter
 from robot_rl.data.manifest import FILE, read_manifest
 from robot_rl.data.segments import Entry, list_segments, read_payload, walk
+from robot_rl.errors import DataError
 from robot_rl.specs import EnvSpec
 from robot_rl.types import Array
 from robot_rl.wire.chunk import HEADER_BYTES, ChunkKind
-from robot_rl.wire.record import Kind, record_dtype
+from robot_rl.wire.record import HEAD_DTYPE, record_dtype, training_steps
 
 LARGE_RECORD = 8192
-"""Bytes above which only a record's first byte, its kind, is read."""
+"""Bytes above which only a record's head is read."""
 
 
 def open_log(path: Path, spec_json: str) -> LogWriter | None:
@@ -34,10 +35,13 @@ def open_log(path: Path, spec_json: str) -> LogWriter | None:
 
 @dataclass(slots=True)
 class Count:
-    """Records and, among them, STEPs."""
+    """What a life has in the log."""
 
     records: int = 0
     steps: int = 0
+    """STEPs of training episodes."""
+    episodes: int = 0
+    """Its episodes have numbers below this."""
 
 
 def count_log(path: Path) -> dict[tuple[str, int], Count]:
@@ -53,21 +57,28 @@ def count_log(path: Path) -> dict[tuple[str, int], Count]:
                 if header.kind == ChunkKind.AMEND:
                     continue
                 if header.kind == ChunkKind.ENCODED:
-                    lean = codec.decode_lean(read_payload(handle, entry, file), header.count, spec)
-                    kinds = lean["kind"]
+                    payload = read_payload(handle, entry, file)
+                    heads = codec.decode_lean(payload, header.count, spec)
                 else:
-                    kinds = _kinds(handle, entry, dtype, file)
+                    heads = _heads(handle, entry, dtype, file)
+                if not header.count:
+                    continue
                 count = counts.setdefault((header.actor, header.epoch), Count())
                 count.records += header.count
-                count.steps += int((kinds == Kind.STEP).sum())
+                count.steps += int(training_steps(heads).sum())
+                count.episodes = max(count.episodes, 1 + int(heads["episode"].max()))
         finally:
             os.close(handle)
     return counts
 
 
-def _kinds(handle: int, entry: Entry, dtype: np.dtype, file: Path) -> Array:
+def _heads(handle: int, entry: Entry, dtype: np.dtype, file: Path) -> Array:
+    header = entry.header
+    if header.payload_bytes != header.count * dtype.itemsize:
+        raise DataError(f"{file} at byte {entry.offset}: records of another size than the spec's")
     if dtype.itemsize <= LARGE_RECORD:
-        return np.frombuffer(read_payload(handle, entry, file), dtype)["kind"]
+        return np.frombuffer(read_payload(handle, entry, file), dtype)
     start = entry.offset + HEADER_BYTES
-    offsets = range(start, start + entry.header.payload_bytes, dtype.itemsize)
-    return np.frombuffer(b"".join(os.pread(handle, 1, at) for at in offsets), np.uint8)
+    offsets = range(start, start + header.payload_bytes, dtype.itemsize)
+    size = HEAD_DTYPE.itemsize
+    return np.frombuffer(b"".join(os.pread(handle, size, at) for at in offsets), HEAD_DTYPE)

@@ -7,16 +7,24 @@ from robot_rl.wire.key_files import Role
 from robot_rl.wire.sockets import Router
 
 PERMITS: dict[Role, tuple[type[p.Message], ...]] = {
-    Role.ACTOR: (p.Hello, p.Data, p.Beat, p.Get),
-    Role.OPERATOR: (p.Ask, p.SetControl),
+    Role.ACTOR: (p.Hello, p.Data, p.Beat, p.Get, p.Amend),
+    Role.OPERATOR: (p.Ask, p.SetControl, p.Amend),
     Role.VIEWER: (p.Ask,),
 }
-"""What the holder of a key may send to the actors' address."""
+"""What the holder of a key may send to the actors' address; an actor amends its own episodes."""
 
 
 def permitted(role: Role) -> str:
     """In words, for a refusal."""
     return ", ".join(kind.__name__ for kind in PERMITS.get(role, ())) or "nothing"
+
+
+def permits(router: Router, user: str, kind: type[p.Message]) -> bool:
+    """Whether the holder of a public key ("" without keys) may send messages of this kind."""
+    if router.allow is None:
+        return router.private or kind in PERMITS[Role.ACTOR]
+    key = router.key_of(user)
+    return key is not None and kind in PERMITS.get(key.role, ())
 
 
 def refusal_of(router: Router, user: str, message: p.Message) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -46,7 +47,7 @@ class IngestServer:
         try:
             learner = Router(config.learner_address, insecure=config.insecure)
             self.learner_endpoint = LearnerEndpoint(
-                learner, self.warnings, config.granted, self.stats
+                learner, self.warnings, config.granted, self.stats, self.known, self.amend
             )
             self.actor_endpoint = ActorEndpoint(
                 config, self.router, self.learner_endpoint, self.warnings
@@ -124,8 +125,17 @@ class IngestServer:
             learner_age_ms=learner_endpoint.learner_age_ms(),
             actors=self.actor_endpoint.sessions.stats(time.monotonic()),
             denied=self.router.denied,
-            control=learner_endpoint.control,
+            control=learner_endpoint.controls.everyone,
+            controls=learner_endpoint.controls.named,
         )
+
+    def known(self) -> set[str]:
+        """Ids of the actors that have come, in this life of ingest or before."""
+        return {actor for actor, _ in self.actor_endpoint.sessions.books}
+
+    def amend(self, body: bytes | memoryview, answer: Callable[[p.Amended], object]) -> None:
+        """An amendment from the learner's side, which may amend everyone's episodes."""
+        self.actor_endpoint.amend(body, answer)
 
     def _listen(self) -> None:
         """Waits on both addresses and, where there is a log, on its syncs."""
@@ -143,3 +153,5 @@ class IngestServer:
             for peer in self.actor_endpoint.sessions.peers(book):
                 ack = p.Ack(book.actor, book.epoch, book.acknowledged)
                 self.router.send(peer, p.encode(ack))
+        if self.actor_endpoint.amendments is not None:
+            self.actor_endpoint.amendments.tell()

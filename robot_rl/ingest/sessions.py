@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from robot_rl.errors import HandshakeError
 from robot_rl.ingest.credits import Account, share
 from robot_rl.ingest.log_committer import LifeBook
+from robot_rl.ingest.log_counts import Count
 from robot_rl.wire.protocol import ActorStats, Beat, Hello
 
 LEASE_S = 1.0
@@ -27,6 +28,8 @@ class Session:
     user: str = ""
     """Public key that said Hello; "" without keys."""
     beat: Beat | None = None
+    plant: list[str] = field(default_factory=list)
+    """How its robot differs from the one that the log was begun with, where it may."""
     wants_after: int = -1
     """Waits for weights that follow on this version; -1: has not asked."""
 
@@ -39,12 +42,13 @@ class Sessions:
     books: dict[tuple[str, int], LifeBook] = field(default_factory=dict)
 
     def restore(
-        self, actor: str, epoch: int, next_sequence: int, records: int, steps: int
+        self, actor: str, epoch: int, next_sequence: int, count: Count, uncounted: int
     ) -> LifeBook:
-        """A life that the log has already."""
-        book = LifeBook(actor, epoch, next_sequence, next_sequence, records)
-        book.expected = next_sequence
-        taken = steps + next_sequence - records  # what is missing was quarantined, but taken
+        """A life that the log has already; `uncounted` of its missing records were no steps."""
+        book = LifeBook(actor, epoch, next_sequence, next_sequence, count.records)
+        book.expected, book.episodes = next_sequence, count.episodes
+        # What is missing was quarantined, but taken.
+        taken = count.steps + next_sequence - count.records - uncounted
         book.account = Account(taken, taken)
         self.books[actor, epoch] = book
         return book
@@ -122,4 +126,5 @@ def _stats(book: LifeBook, session: Session | None, now: float) -> ActorStats:
         quarantined=book.quarantined,
         paused=beat is not None and beat.paused,
         resting=beat is not None and beat.resting,
+        plant=session.plant if session else [],
     )

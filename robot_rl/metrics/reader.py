@@ -1,4 +1,4 @@
-"""A run's metrics files read back, also while they grow; see metrics.py for what writes them."""
+"""A run's metrics files read back, also while they grow; see writer.py for what writes them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Metrics files of a run: appended line by line; metrics_reader.py reads and follows them.
+"""Metrics files of a run: appended line by line; reader.py reads and follows them.
 
 A run folder holds `metrics/<process>.jsonl` (see records.py) and `tensorboard/<process>/`. Only
 the JSON lines are read back; TensorBoard's files are for TensorBoard, and for its library alone is

@@ -35,7 +35,7 @@ class GripperPolicy:
         seed: int = 0,
     ) -> None:
         moving = replace(spec.action, shape=(spec.action_dim - 1,))
-        inner = replace(spec, action=moving, command_dim=spec.command_dim)
+        inner = replace(spec, action=moving)
         self._motion = SquashedGaussianPolicy(inner, hidden=hidden, seed=seed)
         self._epsilon, self._layer_norm = epsilon, layer_norm
         self._rng = np.random.default_rng((seed, 1))

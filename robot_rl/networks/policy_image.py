@@ -36,7 +36,7 @@ class ImagePolicy:
         cameras = [array for array in spec.observation if array.is_image]
         vectors = tuple(array for array in spec.observation if not array.is_image)
         seen = ArraySpec("features", (features * len(cameras),))
-        inner = EnvSpec(spec.name, (*vectors, seen), spec.action, spec.command_dim, spec.rate_hz)
+        inner = EnvSpec(spec.name, (*vectors, seen), spec.action, spec.command_layout, spec.rate_hz)
         self._head = SquashedGaussianPolicy(inner, hidden=hidden, seed=seed)
         self._cameras, self._vectors = spec.image_keys, spec.vector_keys
         layout = encoder_layout(cameras, features)

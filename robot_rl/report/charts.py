@@ -1,4 +1,4 @@
-"""Line charts as inline SVG: no script, no external resource, light and dark by the style sheet.
+"""Line charts by Matplotlib as inline SVG: light and dark by the style sheet, no script.
 
 chart = Chart("Success", Axis("environment steps"), Axis("success", percent=True), [series])
 svg = chart.svg(width=640, height=320)
@@ -8,23 +8,87 @@ Values may be NaN: the line is broken there. Hovering over a point shows its val
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
+import re
+import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 from importlib.resources import files
+from io import StringIO
+from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from robot_rl.report.scales import Axis, ends, thin, ticks
 from robot_rl.types import Array
 
-CHARACTER = 7.3
-"""Width of a tick label's character, px at 12 px."""
-MAX_HOVER = 100
-COLOURS = 6
-MARGIN = 16
-"""Of a file of its own, px."""
+LINES = [f"#c{n}c{n}c{n}" for n in range(6)]
+INK, SOFT, GRID, SURFACE = "#d0d0d0", "#d1d1d1", "#d2d2d2", "#d3d3d3"
+VARIABLES = {colour: f"var(--c{n})" for n, colour in enumerate(LINES)}
+VARIABLES |= {
+    INK: "var(--ink)",
+    SOFT: "var(--soft)",
+    GRID: "var(--grid)",
+    SURFACE: "var(--surface)",
+}
+"""Stand-in colours that Matplotlib draws with, and what the style sheet calls them."""
+STYLE: dict[Any, Any] = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "robot-rl",
+    "text.parse_math": False,
+    "font.size": 12,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.spines.left": False,
+    "axes.edgecolor": SOFT,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "axes.axisbelow": True,
+    "axes.titlelocation": "left",
+    "axes.labelcolor": SOFT,
+    "axes.labelsize": 12,
+    "axes.xmargin": 0.02,
+    "figure.constrained_layout.h_pad": 0.08,
+    "figure.constrained_layout.w_pad": 0.08,
+    "grid.color": GRID,
+    "text.color": SOFT,
+    "xtick.color": SOFT,
+    "xtick.major.size": 0,
+    "ytick.color": SOFT,
+    "ytick.major.size": 0,
+    "lines.solid_capstyle": "round",
+    "legend.frameon": False,
+}
+POINTS, HOVERED = 300, 100
+"""Points of a line and hover texts of a chart's series, at most."""
+LIMIT = 1e150
+"""Larger values are drawn as gaps: products of theirs overflow."""
+HIT = "hit"
+SVG = "{http://www.w3.org/2000/svg}"
+NO_METADATA = {"Creator": None, "Date": None, "Format": None, "Type": None}
+ElementTree.register_namespace("", SVG.strip("{}"))
+ElementTree.register_namespace("xlink", "http://www.w3.org/1999/xlink")
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """Label (with its unit) and, where given, fixed ends; `percent` shows 0.5 as 50 %."""
+
+    label: str
+    low: float | None = None
+    high: float | None = None
+    percent: bool = False
+
+    def text(self, value: float) -> str:
+        """A value as ticks and hover titles show it."""
+        if self.percent:
+            return f"{100 * value:.3g} %"
+        if value and not 1e-3 <= abs(value) < 1e6:
+            return f"{value:.3g}".replace("e-0", "e-").replace("e+0", "e")
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +105,6 @@ class Series:
     faint: bool = False
     """A thin line in the background without a legend or hover titles."""
 
-    def arrays(self) -> tuple[Array, Array]:
-        return np.asarray(self.x, dtype=np.float64), np.asarray(self.y, dtype=np.float64)
-
 
 @dataclass(frozen=True, slots=True)
 class Chart:
@@ -57,156 +118,112 @@ class Chart:
 
     def svg(self, width: int = 420, height: int = 250, *, standalone: bool = False) -> str:
         """SVG text, px; `standalone` adds the style sheet and the background of a file."""
-        frame = _Frame.around(self, width, height)
-        summary = f"{self.title}: {self.y.label} against {self.x.label}"
-        space, box = "", f"0 0 {width} {height}"
-        if standalone:
-            space = 'xmlns="http://www.w3.org/2000/svg" '
-            box = f"{-MARGIN} {-MARGIN} {width + 2 * MARGIN} {height + 2 * MARGIN}"
-        parts = [
-            f'<svg {space}class="chart" role="img" viewBox="{box}" aria-label="{escape(summary)}">'
-        ]
-        if standalone:
-            parts.append(f"<style>{stylesheet()}</style>")
-            corner = f'x="{-MARGIN}" y="{-MARGIN}" width="100%" height="100%"'
-            parts.append(f'<rect {corner} style="fill: var(--surface)"/>')
-        parts += frame.axes()
+        with warnings.catch_warnings(), rc_context(STYLE):
+            warnings.simplefilter("ignore")  # of glyphs that are not measured, of flat axes
+            figure = Figure((width / 72, height / 72), layout="constrained")
+            texts = self._draw(figure.add_subplot(), max(3, width // 90))
+            buffer = StringIO()
+            figure.savefig(buffer, format="svg", transparent=True, metadata=NO_METADATA)
+        label = _plain(f"{self.title}: {self.y.label} against {self.x.label}")
+        return _themed(buffer.getvalue(), label, texts, standalone=standalone)
+
+    def _draw(self, axes: Axes, x_ticks: int) -> list[list[str]]:
+        """Draws everything; gives the hover texts of each series, point by point."""
         for series in self.series:
-            parts += frame.band(series)
-        for series in self.series:
-            parts += frame.line(series)
-        parts.append("</svg>")
-        return "".join(parts)
+            _draw_line(axes, series)
+        if self.goal is not None:
+            axes.axhline(self.goal, color=SOFT, linewidth=1, dashes=(5, 4))
+        for axis, shown, ticks in ((axes.xaxis, self.x, x_ticks), (axes.yaxis, self.y, 5)):
+            axis.set_major_locator(MaxNLocator(ticks, steps=[1, 2, 5, 10]))
+            axis.set_major_formatter(FuncFormatter(lambda value, _, it=shown: it.text(value)))
+        axes.set_xlim(self.x.low, self.x.high)
+        axes.set_ylim(self.y.low, self.y.high)
+        axes.set_title(_plain(self.title), fontsize=14, fontweight="bold", color=INK, pad=26)
+        above: dict[str, Any] = {"xytext": (0, 9), "textcoords": "offset points"}
+        axes.annotate(_plain(self.y.label), (0, 1), xycoords="axes fraction", **above)
+        axes.set_xlabel(_plain(self.x.label), loc="right")
+        if sum(not series.faint for series in self.series) > 1:
+            axes.legend(labelcolor=SOFT)
+        return [self._hover(axes, series) for series in self.series if not series.faint]
 
-
-@dataclass(frozen=True, slots=True)
-class _Frame:
-    """The mapping from values to px and everything drawn with it."""
-
-    chart: Chart
-    width: int
-    height: int
-    left: float
-    top: float
-    x_ticks: list[float]
-    y_ticks: list[float]
-    x_range: tuple[float, float]
-    y_range: tuple[float, float]
-
-    @classmethod
-    def around(cls, chart: Chart, width: int, height: int) -> _Frame:
-        x_low, x_high = ends(chart.x, [s.arrays()[0] for s in chart.series])
-        y_values = [s.arrays()[1] for s in chart.series]
-        y_values += [np.asarray(e) for s in chart.series for e in (s.low, s.high) if e is not None]
-        if chart.goal is not None:
-            y_values.append(np.asarray([chart.goal]))
-        y_low, y_high = ends(chart.y, y_values)
-        y_ticks = ticks(y_low, y_high, 5)
-        labels = max(len(chart.y.text(tick)) for tick in y_ticks)
-        left = 12 + CHARACTER * labels
-        named = sum(not s.faint for s in chart.series) > 1
-        return cls(
-            chart,
-            width,
-            height,
-            left,
-            66.0 if named else 46.0,
-            ticks(x_low, x_high, max(3, width // 90)),
-            y_ticks,
-            (x_low, x_high),
-            (y_low, y_high),
-        )
-
-    @property
-    def right(self) -> float:
-        return self.width - 14.0
-
-    @property
-    def bottom(self) -> float:
-        return self.height - 40.0
-
-    def px(self, x: float) -> float:
-        low, high = self.x_range
-        return self.left + (x - low) / (high - low) * (self.right - self.left)
-
-    def py(self, y: float) -> float:
-        low, high = self.y_range
-        return self.bottom - (y - low) / (high - low) * (self.bottom - self.top)
-
-    def axes(self) -> Iterator[str]:
-        chart = self.chart
-        yield f'<text class="name" x="2" y="16">{escape(chart.title)}</text>'
-        yield f'<text x="2" y="34">{escape(chart.y.label)}</text>'
-        yield from self._legend()
-        for tick in self.y_ticks:
-            y = self.py(tick)
-            yield f'<path class="grid" d="M{self.left:.1f} {y:.1f}H{self.right:.1f}"/>'
-            text = escape(chart.y.text(tick))
-            yield f'<text class="end" x="{self.left - 7:.1f}" y="{y + 4:.1f}">{text}</text>'
-        yield f'<path class="axis" d="M{self.left:.1f} {self.bottom:.1f}H{self.right:.1f}"/>'
-        for tick in self.x_ticks:
-            x = self.px(tick)
-            text = escape(chart.x.text(tick))
-            half = CHARACTER * len(text) / 2
-            x = min(x, self.width - half - 1)
-            yield f'<text class="mid" x="{x:.1f}" y="{self.bottom + 17:.1f}">{text}</text>'
-        label = escape(chart.x.label)
-        yield f'<text class="end" x="{self.right:.1f}" y="{self.height - 6}">{label}</text>'
-        if chart.goal is not None:
-            y = self.py(chart.goal)
-            yield f'<path class="goal" d="M{self.left:.1f} {y:.1f}H{self.right:.1f}"/>'
-
-    def _legend(self) -> Iterator[str]:
-        named = [s for s in self.chart.series if not s.faint]
-        if len(named) < 2:
-            return
-        x = 2.0
-        for series in named:
-            colour = series.colour % COLOURS
-            yield f'<path class="line s{colour}" d="M{x:.1f} 48h14"/>'
-            yield f'<text x="{x + 19:.1f}" y="52">{escape(series.name)}</text>'
-            x += 19 + CHARACTER * len(series.name) + 14
-
-    def band(self, series: Series) -> Iterator[str]:
-        if series.low is None or series.high is None:
-            return
-        x, _ = series.arrays()
-        upper = [f"{self.px(a):.1f} {self.py(b):.1f}" for a, b in zip(x, series.high, strict=True)]
-        lower = [f"{self.px(a):.1f} {self.py(b):.1f}" for a, b in zip(x, series.low, strict=True)]
-        shape = "L".join([*upper, *reversed(lower)])
-        yield f'<path class="band f{series.colour % COLOURS}" d="M{shape}Z"/>'
-
-    def line(self, series: Series) -> Iterator[str]:
-        colour = series.colour % COLOURS
-        x, y = thin(*series.arrays())
-        path, pen = "", "M"
-        for a, b in zip(x, y, strict=True):
-            if not math.isfinite(b):
-                pen = "M"
-                continue
-            path += f"{pen}{self.px(a):.1f} {self.py(b):.1f}"
-            pen = "L"
-        if path:
-            style = "faint" if series.faint else "line"
-            yield f'<path class="{style} s{colour}" d="{path}"/>'
-        if not series.faint:
-            yield from self._points(series, colour)
-
-    def _points(self, series: Series, colour: int) -> Iterator[str]:
-        x, y = series.arrays()
-        every = max(1, -(-len(x) // MAX_HOVER))
-        for index in range(0, len(x), every):
-            if not math.isfinite(y[index]):
-                continue
-            text = f"{series.name}: {self.chart.y.text(y[index])}"
+    def _hover(self, axes: Axes, series: Series) -> list[str]:
+        """Unseen markers on the points of a series within the axes, and their texts."""
+        x, y = _values(series.x), _values(series.y)
+        (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+        inside = (x >= left) & (x <= right) & (y >= bottom) & (y <= top)
+        shown = np.flatnonzero(inside)[:: max(1, -(-len(x) // HOVERED))]
+        colour = LINES[series.colour % len(LINES)]
+        axes.plot(x[shown], y[shown], "o", color=colour, markersize=10, gid=HIT, clip_on=False)
+        texts = []
+        for index in shown:
+            text = f"{series.name}: {self.y.text(y[index])}"
             if series.low is not None and series.high is not None:
-                low, high = (self.chart.y.text(end[index]) for end in (series.low, series.high))
+                low, high = (self.y.text(end[index]) for end in (series.low, series.high))
                 text += f" (95 %: {low} to {high})"
-            text += f"\n{self.chart.x.label}: {self.chart.x.text(x[index])}"
-            at = f'cx="{self.px(x[index]):.1f}" cy="{self.py(y[index]):.1f}"'
-            if series.dots:
-                yield f'<circle class="dot f{colour}" {at} r="4"/>'
-            yield f'<circle class="hit f{colour}" {at} r="7"><title>{escape(text)}</title></circle>'
+            texts.append(f"{_plain(text)}\n{_plain(self.x.label)}: {self.x.text(x[index])}")
+        return texts
+
+
+def _draw_line(axes: Axes, series: Series) -> None:
+    x, y = _values(series.x), _values(series.y)
+    colour = LINES[series.colour % len(LINES)]
+    if series.low is not None and series.high is not None:
+        bounds = _values(series.low), _values(series.high)
+        axes.fill_between(x, *bounds, color=colour, alpha=0.16, linewidth=0)
+    if series.faint:
+        axes.plot(x, y, color=colour, linewidth=1.2, alpha=0.45)
+        return
+    axes.plot(*thin(x, y), color=colour, linewidth=2, label=_plain(series.name))
+    if series.dots:
+        edge: dict[str, Any] = {"markeredgecolor": SURFACE, "markeredgewidth": 1.5}
+        axes.plot(x, y, "o", color=colour, markersize=8, clip_on=False, **edge)
+
+
+def _values(values: Sequence[float] | Array) -> Array:
+    """Floats; what is too large to be drawn becomes a gap."""
+    found = np.array(values, dtype=np.float64)
+    found[~(np.abs(found) < LIMIT)] = np.nan
+    return found
+
+
+def _themed(svg: str, label: str, texts: list[list[str]], *, standalone: bool) -> str:
+    """Matplotlib's SVG with the style sheet's colours and fonts, sized by the page, and titles."""
+    for colour, variable in VARIABLES.items():
+        svg = svg.replace(colour, variable)
+    root = ElementTree.fromstring(
+        re.sub(r"(font: [^;\"]*px) [^;\"]*", r"\1 system-ui, sans-serif", svg)
+    )
+    root.attrib = {"class": "chart", "role": "img", "aria-label": label} | {
+        "viewBox": root.attrib["viewBox"]
+    }
+    hits = [group for group in root.iter(f"{SVG}g") if group.get("id") == HIT]
+    for group, said in zip(hits, texts, strict=True):
+        group.set("class", HIT)
+        for point, text in zip(group.iter(f"{SVG}use"), said, strict=True):
+            ElementTree.SubElement(point, f"{SVG}title").text = text
+    for group in root.iter(f"{SVG}g"):
+        group.attrib.pop("id", None)
+    if standalone:
+        style = {"style": "fill: var(--surface)"}
+        root.insert(
+            0, ElementTree.Element(f"{SVG}rect", {"width": "100%", "height": "100%"} | style)
+        )
+        root.insert(0, ElementTree.Element(f"{SVG}style"))
+        root[0].text = stylesheet()
+    return ElementTree.tostring(root, encoding="unicode")
+
+
+def thin(x: Array, y: Array, points: int = POINTS) -> tuple[Array, Array]:
+    """Means over equal groups of neighbours, so that at most `points` are left."""
+    if len(x) <= points:
+        return x, y
+    groups = np.array_split(np.arange(len(x)), points)
+    return np.array([x[g].mean() for g in groups]), np.array([y[g].mean() for g in groups])
+
+
+def _plain(text: str) -> str:
+    """Without characters that XML does not have."""
+    return "".join(c if c.isprintable() else "\ufffd" for c in text)
 
 
 def stylesheet() -> str:

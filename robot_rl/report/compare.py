@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,19 +12,16 @@ import numpy as np
 from robot_rl.errors import DataError
 from robot_rl.metrics.console import duration
 from robot_rl.metrics.records import EvalRecord
-from robot_rl.report import document as html
-from robot_rl.report.charts import Chart, Series
+from robot_rl.report.charts import Axis, Chart, Series
 from robot_rl.report.findings import GOOD, Pooled, first_good, pooled
 from robot_rl.report.plots import STEPS
 from robot_rl.report.rundata import RunData, read_run
-from robot_rl.report.scales import Axis
 from robot_rl.report.statistics import bootstrap_interval, wilson_interval
+from robot_rl.report.templates import render
 from robot_rl.types import Array
 
 NAME = "comparison"
 SVG_SIZE = (820, 400)
-GROUP_COLUMNS = ("group", "success, last steps", "over seeds, 95 %", "steps to 90 %, each seed")
-RUN_COLUMNS = ("run", "seed", "steps", "success, last steps", "steps to 90 %", "wall time")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,28 +71,30 @@ class Group:
         found = [first_good(run.metrics.evals) for run in self.runs]
         return [item.step if item else None for item in found]
 
-    def curve(self) -> Curve | None:
-        """None without evaluations. The grid is that of the seed with the most of them."""
-        tables = [[item for item in run.metrics.evals if item.episodes] for run in self.runs]
-        grid = np.array([item.step for item in max(tables, key=len)], dtype=np.float64)
-        if not len(grid):
-            return None
-        reach = float(np.median(np.diff(grid))) / 2 if len(grid) > 1 else grid[0] / 2
-        chosen = [[_nearest(table, step, reach) for step in grid] for table in tables]
-        successes = np.array([[e.successes if e else 0 for e in row] for row in chosen])
-        episodes = np.array([[e.episodes if e else 0 for e in row] for row in chosen])
-        rates = np.where(episodes > 0, successes / np.maximum(episodes, 1), np.nan)
-        bounds = []
-        for k in range(len(grid)):
-            low, high = wilson_interval(int(successes[:, k].sum()), int(episodes[:, k].sum()))
-            seeds = rates[:, k][np.isfinite(rates[:, k])]
-            if len(seeds) >= 3:
-                left, right = bootstrap_interval(seeds, resamples=1000)
-                low, high = min(low, left), max(high, right)
-            bounds.append((low, high))
-        mean = successes.sum(axis=0) / episodes.sum(axis=0)
-        ends = np.array(bounds)
-        return Curve(grid, rates, mean, ends[:, 0], ends[:, 1])
+
+def seed_curve(seeds: Sequence[Sequence[EvalRecord]]) -> Curve | None:
+    """Pools the evaluations of each seed; None without any. The grid is that of the seed with the
+    most of them."""
+    tables = [[item for item in table if item.episodes] for table in seeds]
+    grid = np.array([item.step for item in max(tables, key=len)], dtype=np.float64)
+    if not len(grid):
+        return None
+    reach = float(np.median(np.diff(grid))) / 2 if len(grid) > 1 else grid[0] / 2
+    chosen = [[_nearest(table, step, reach) for step in grid] for table in tables]
+    successes = np.array([[e.successes if e else 0 for e in row] for row in chosen])
+    episodes = np.array([[e.episodes if e else 0 for e in row] for row in chosen])
+    rates = np.where(episodes > 0, successes / np.maximum(episodes, 1), np.nan)
+    bounds = []
+    for k in range(len(grid)):
+        low, high = wilson_interval(int(successes[:, k].sum()), int(episodes[:, k].sum()))
+        each = rates[:, k][np.isfinite(rates[:, k])]
+        if len(each) >= 3:
+            left, right = bootstrap_interval(each, resamples=1000)
+            low, high = min(low, left), max(high, right)
+        bounds.append((low, high))
+    mean = successes.sum(axis=0) / episodes.sum(axis=0)
+    ends = np.array(bounds)
+    return Curve(grid, rates, mean, ends[:, 0], ends[:, 1])
 
 
 def compare_runs(run_dirs: Sequence[Path], out: Path | None = None) -> Path:
@@ -107,12 +106,17 @@ def compare_runs(run_dirs: Sequence[Path], out: Path | None = None) -> Path:
         raise DataError("no runs to compare; valid: one run folder or more")
     groups = group_runs([read_run(Path(path)) for path in run_dirs])
     folder = Path(out) if out else Path(os.path.commonpath([p.resolve().parent for p in run_dirs]))
+    page = folder / f"{NAME}.html"
+    if page.exists():
+        raise DataError(f"'{page}' is there already; valid: --out another folder, or remove it")
     folder.mkdir(parents=True, exist_ok=True)
-    chart = pooled_chart(groups)
+    chart = pooled_chart({g.label: [run.metrics.evals for run in g.runs] for g in groups})
     if chart is not None:
         (folder / f"{NAME}.svg").write_text(chart.svg(*SVG_SIZE, standalone=True))
-    page = folder / f"{NAME}.html"
-    page.write_text(html.document("Comparison of runs", _parts(groups, chart)))
+    runs = [_run_row(run) for group in groups for run in group.runs]
+    verdict = "; ".join(f"{group.label}: {_final_text(group)}" for group in groups)
+    rows = [_group_row(group) for group in groups]
+    page.write_text(render("comparison.html", runs=runs, groups=rows, chart=chart, verdict=verdict))
     return page
 
 
@@ -125,16 +129,15 @@ def group_runs(runs: Sequence[RunData]) -> list[Group]:
     return [Group(label, tuple(members)) for label, members in found.items()]
 
 
-def pooled_chart(groups: Sequence[Group]) -> Chart | None:
-    """One line and band a group, with its seeds faint behind it."""
+def pooled_chart(groups: Mapping[str, Sequence[Sequence[EvalRecord]]]) -> Chart | None:
+    """One line and band for each group's seeds by its name, with the seeds faint behind it."""
     behind: list[Series] = []
     front: list[Series] = []
-    for colour, group in enumerate(groups):
-        curve = group.curve()
+    for colour, (label, seeds) in enumerate(groups.items()):
+        curve, count = seed_curve(seeds), len(seeds)
         if curve is None:
             continue
-        count = len(group.runs)
-        name = f"{group.label} ({count} seed{'s' if count > 1 else ''})"
+        name = f"{label} ({count} seed{'s' if count > 1 else ''})"
         if count > 1:
             behind += [
                 Series("", curve.steps, row, colour=colour, faint=True) for row in curve.rates
@@ -155,19 +158,6 @@ def pooled_chart(groups: Sequence[Group]) -> Chart | None:
     title = "Success in evaluation" if len(front) > 1 else front[0].name
     y = Axis("success (bands: 95 % intervals; thin lines: seeds)", low=0, high=1, percent=True)
     return Chart(title, STEPS, y, [*behind, *front], goal=GOOD)
-
-
-def _parts(groups: Sequence[Group], chart: Chart | None) -> list[str]:
-    runs = [run for group in groups for run in group.runs]
-    sentence = "; ".join(f"{group.label}: {_final_text(group)}" for group in groups)
-    return [
-        html.header("Comparison of runs", [f"{len(runs)} runs"], sentence),
-        html.hero(chart),
-        "<h2>Groups</h2>",
-        f'<div class="card">{html.table(GROUP_COLUMNS, [_group_row(g) for g in groups])}</div>',
-        "<h2>Runs</h2>",
-        f'<div class="card">{html.table(RUN_COLUMNS, [_run_row(run) for run in runs])}</div>',
-    ]
 
 
 def _group_row(group: Group) -> tuple[str, ...]:

@@ -6,19 +6,34 @@ path = compare_runs([run0, run1, run2])  # comparison.html and comparison.svg be
 
 from __future__ import annotations
 
+import base64
 import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from robot_rl.metrics.console import duration, number, percent
-from robot_rl.report import document as html
 from robot_rl.report.compare import compare_runs
 from robot_rl.report.findings import GOOD, first_good, pooled, verdict, warnings
 from robot_rl.report.plots import learning_curve, small_charts
 from robot_rl.report.rundata import RunData, read_run, stage_seconds
+from robot_rl.report.templates import render
+from robot_rl.report.video import plays_in_browser
 
 __all__ = ["REPORT", "compare_runs", "write_report"]
 
-REPORT = "report.html"
+REPORT, TEMPLATE = "report.html", "run.html"
+EMBED_BYTES = 5_000_000
+"""Larger videos are linked, not embedded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """One figure at the top of a page; `mark` is "", "good" or "bad"."""
+
+    value: str
+    label: str
+    mark: str = ""
 
 
 def write_report(run_dir: Path) -> Path:
@@ -29,85 +44,86 @@ def write_report(run_dir: Path) -> Path:
     run = read_run(Path(run_dir))
     path = run.path / REPORT
     aside = path.with_name(f".{REPORT}")
-    aside.write_text(html.document(f"{run.task or run.path.name} · {run.agent}", parts(run, path)))
+    aside.write_text(render(TEMPLATE, **contents(run)))
     aside.replace(path)
     return path
 
 
-def parts(run: RunData, page: Path) -> list[str]:
-    """The page from top to bottom."""
+def contents(run: RunData) -> dict[str, Any]:
+    """What the template shows, from top to bottom."""
     facts = [run.robot, run.agent, f"seed {run.seed}", run.path.resolve().name]
     if started := run.machine.get("started"):
         facts.append(f"started {started}")
-    return [
-        html.header(run.task or run.path.name, facts, verdict(run)),
-        html.tiles(_tiles(run)),
-        html.warning_list(warnings(run)),
-        html.hero(learning_curve(run)),
-        _video(run, page),
-        html.chart_grid("Progress", small_charts(run)),
-        _timings(run),
-        _evaluations(run),
-        _settings(run),
-        f"<footer>Written by robot-rl {time.strftime('%Y-%m-%d %H:%M %z')}. Curves of training "
-        "are moving averages; intervals are Wilson's, 95 %. Hover over a point for its value."
-        "</footer>",
-    ]
+    return {
+        "run": run,
+        "facts": facts,
+        "verdict": verdict(run),
+        "tiles": _tiles(run),
+        "warnings": warnings(run),
+        "curve": learning_curve(run),
+        "video": _video(run),
+        "charts": small_charts(run),
+        "times": _times(run),
+        "evaluations": _evaluations(run),
+        "now": time.strftime("%Y-%m-%d %H:%M %z"),
+    }
 
 
-def _tiles(run: RunData) -> list[html.Tile]:
+def _tiles(run: RunData) -> list[Tile]:
     metrics = run.metrics
     found = []
     if metrics.evals and run.judged and metrics.evals[-1].episodes:
         last = metrics.evals[-1]
         rate = last.successes / last.episodes
         mark = "good" if rate >= GOOD else "bad" if rate < 0.5 else ""
-        found.append(html.Tile(percent(rate), "success, last evaluation", mark))
+        found.append(Tile(percent(rate), "success, last evaluation", mark))
         whole = pooled(metrics.evals, run.steps)
         if whole and whole.last > whole.first:
             label = f"success, {whole.first:,} to {whole.last:,} steps"
-            found.append(html.Tile(f"{100 * whole.rate:.1f} %", label))
+            found.append(Tile(f"{100 * whole.rate:.1f} %", label))
         good = first_good(metrics.evals)
         value = f"{good.step:,}" if good else "not yet"
-        found.append(html.Tile(value, f"steps to the first {100 * GOOD:.0f} %"))
+        found.append(Tile(value, f"steps to the first {100 * GOOD:.0f} %"))
     elif metrics.evals:
-        found.append(html.Tile(number(metrics.evals[-1].mean_return), "return, last evaluation"))
-    found.append(html.Tile(f"{run.step:,}", "environment steps"))
-    found.append(html.Tile(duration(run.elapsed_s), "wall time"))
+        found.append(Tile(number(metrics.evals[-1].mean_return), "return, last evaluation"))
+    found.append(Tile(f"{run.step:,}", "environment steps"))
+    found.append(Tile(duration(run.elapsed_s), "wall time"))
     if run.elapsed_s > 0:
-        found.append(html.Tile(number(run.step / run.elapsed_s), "steps/s, whole run"))
+        found.append(Tile(number(run.step / run.elapsed_s), "steps/s, whole run"))
     if metrics.learner:
         learner = metrics.learner[-1]
-        found.append(html.Tile(number(learner.utd_true), "true update-to-data ratio"))
-        found.append(html.Tile(f"{learner.updates:,}", "critic updates"))
+        found.append(Tile(number(learner.utd_true), "true update-to-data ratio"))
+        found.append(Tile(f"{learner.updates:,}", "critic updates"))
     human = sum(episode.human_steps for episode in metrics.episodes)
     if human:
         share = human / max(1, sum(episode.steps for episode in metrics.episodes))
-        found.append(html.Tile(percent(share), "steps driven by a human"))
+        found.append(Tile(percent(share), "steps driven by a human"))
     return found
 
 
-def _video(run: RunData, page: Path) -> str:
+def _video(run: RunData) -> dict[str, str] | None:
+    """The newest video within the page, or a link where it is large or browsers cannot play it."""
     if not run.videos:
-        return ""
-    return (
-        f'<h2>Evaluation episodes</h2>\n<div class="card">{html.video(run.videos[0], page)}</div>'
-    )
+        return None
+    path = run.videos[0]
+    found = {"name": path.name, "link": str(path.relative_to(run.path))}
+    if not plays_in_browser(path):
+        return found | {"note": "Browsers cannot play it."}
+    if path.stat().st_size > EMBED_BYTES:
+        return found | {"note": f"{path.stat().st_size / 1e6:.1f} MB"}
+    return found | {"data": base64.b64encode(path.read_bytes()).decode("ascii")}
 
 
-def _timings(run: RunData) -> str:
-    bars = [html.time_split("Learner", stage_seconds(run.metrics.learner))]
+def _times(run: RunData) -> dict[str, dict[str, float]]:
+    """Seconds by stage of the learner and of each actor; without those that tell none."""
+    found = {"Learner": stage_seconds(run.metrics.learner)}
     for actor in sorted({record.actor for record in run.metrics.actors}):
-        records = [record for record in run.metrics.actors if record.actor == actor]
-        bars.append(html.time_split(actor, stage_seconds(records)))
-    body = "".join(bars)
-    return f'<h2>Where the time went</h2>\n<div class="card">{body}</div>' if body else ""
+        found[actor] = stage_seconds([r for r in run.metrics.actors if r.actor == actor])
+    return {name: seconds for name, seconds in found.items() if sum(seconds.values()) > 0}
 
 
-def _evaluations(run: RunData) -> str:
-    if not run.metrics.evals:
-        return ""
-    rows = [
+def _evaluations(run: RunData) -> list[tuple[str, ...]]:
+    return [
         (
             f"{item.step:,}",
             str(item.version),
@@ -118,12 +134,3 @@ def _evaluations(run: RunData) -> str:
         )
         for item in run.metrics.evals
     ]
-    second = "success" if run.judged else "episodes"
-    columns = ("steps", "version", second, "mean return", "mean length", "at")
-    return html.details(f"All {len(rows)} evaluations", html.table(columns, rows))
-
-
-def _settings(run: RunData) -> str:
-    config = html.details("Configuration (config.yaml)", html.preformatted(run.config_text))
-    machine = html.details("Machine and versions", html.pairs(run.machine)) if run.machine else ""
-    return machine + config

@@ -7,9 +7,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from robot_rl.metrics.records import LearnerRecord
-from robot_rl.report.charts import Chart, Series
+from robot_rl.report.charts import Axis, Chart, Series
 from robot_rl.report.rundata import RunData, episode_steps, speeds
-from robot_rl.report.scales import Axis
 from robot_rl.report.statistics import moving_average, wilson_interval
 
 STEPS = Axis("environment steps", low=0)

@@ -14,6 +14,7 @@ from omegaconf import OmegaConf
 from robot_rl.errors import UNREADABLE, ConfigError, DataError
 from robot_rl.metrics.reader import RunMetrics, read_metrics
 from robot_rl.metrics.records import ActorRecord, EpisodeRecord, EvalRecord, LearnerRecord
+from robot_rl.metrics.view import RunView
 from robot_rl.stored_config import read_config
 from robot_rl.types import Array
 
@@ -36,6 +37,8 @@ class RunData:
     config_text: str
     """config.yaml as it stands."""
     machine: dict[str, str]
+    view: RunView
+    """What the console shows, which counts steps and time."""
     metrics: RunMetrics
     """Without what a resumed session did again."""
     videos: tuple[Path, ...]
@@ -51,18 +54,16 @@ class RunData:
     @property
     def elapsed_s(self) -> float:
         """Seconds of all sessions together."""
-        return max((record.t for record in self.metrics.all()), default=0.0)
+        return self.view.elapsed_s
 
     @property
     def step(self) -> int:
         """Environment steps done."""
-        learner = self.metrics.learner[-1].step if self.metrics.learner else 0
-        return max(learner, sum(episode.steps for episode in self.metrics.episodes))
+        return self.view.step
 
     @property
     def finished(self) -> bool:
-        done = any(event.done for event in self.metrics.events)
-        return done or (self.path / "finished").exists()
+        return self.view.phase == "done" or (self.path / "finished").exists()
 
 
 def read_run(run_dir: Path) -> RunData:
@@ -74,7 +75,9 @@ def read_run(run_dir: Path) -> RunData:
         raise DataError(str(error)) from error
     config = cast("dict[str, Any]", OmegaConf.to_container(cfg, resolve=False))
     names = _names(config)
-    metrics = read_metrics(run_dir)
+    metrics, view = read_metrics(run_dir), RunView()
+    for record in sorted(metrics.all(), key=lambda record: record.t):
+        view.update(record)
     metrics.learner = learner_kept(metrics.learner)
     metrics.evals = evals_kept(metrics.evals)
     start = metrics.runs[-1] if metrics.runs else None
@@ -89,6 +92,7 @@ def read_run(run_dir: Path) -> RunData:
         sampled=_inner(config, "evaluation").get("sampled") is True,
         config_text=text,
         machine=_machine(run_dir / "run.json"),
+        view=view,
         metrics=metrics,
         videos=_videos(run_dir),
     )

@@ -8,24 +8,13 @@ from dataclasses import dataclass, field
 
 from robot_rl.metrics.records import ActorRecord
 from robot_rl.metrics.writer import MetricsWriter
+from robot_rl.rollout.episode import Episode
 from robot_rl.types import EpisodeSummary
 from robot_rl.wire.actor_link import ActorLink
 
 REPORT_S = 2.0
 PATIENCE_S = 30.0
 """Without a credit, before it is spoken of: a learner may compile its update for twenty seconds."""
-
-
-@dataclass(slots=True)
-class Episode:
-    """What one episode adds up to."""
-
-    index: int
-    steps: int = 0
-    episode_return: float = 0.0
-    success: int = -1
-    human_steps: int = 0
-    takeovers: int = 0
 
 
 @dataclass(slots=True)
@@ -42,6 +31,8 @@ class ActorReport:
     metrics: MetricsWriter
     link: ActorLink
     actor: str
+    run: str = "<run>"
+    """The run's folder, for what a person is told to type."""
     _reported: float = field(default_factory=time.monotonic)
     _reported_steps: int = 0
     _full: str = ""
@@ -71,6 +62,11 @@ class ActorReport:
         trouble = self.link.trouble()
         on = f"acts on with weights {version}: {trouble}; what it sees is kept on disk"
         self._say(on if trouble else "", step)
+
+    def holding(self, fault: str, step: int) -> None:
+        """Says that the robot holds, why, and what is needed."""
+        text = f"holds: {fault}. Make the place safe, then at this robot's host: robot-rl rearm"
+        self.event(f"{text} {self.run}", step, warning=True)
 
     def due(self) -> float:
         """Seconds since the last state once REPORT_S have passed, else 0."""

@@ -7,16 +7,16 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from robot_rl.errors import CheckpointError
-from robot_rl.interfaces import Policy
 from robot_rl.metrics.records import EvalRecord
 from robot_rl.metrics.writer import MetricsWriter
+from robot_rl.rollout.episode import Episode
+from robot_rl.rollout.loop import Rollout
 from robot_rl.runtime.tensors import read_tensors
-from robot_rl.types import Array
+from robot_rl.types import Array, Purpose
 
 POLL_S = 0.2
 VERSION = re.compile(r"[0-9]{1,18}")
@@ -41,41 +41,50 @@ class EvaluationResult:
 
 
 def evaluate(
-    env: Any,
-    policy: Policy,
+    rollout: Rollout,
     *,
     episodes: int,
     seed: int,
     sampled: bool = False,
-    stopping: Callable[[], bool] = lambda: False,
-    on_frame: Callable[[int, int], None] | None = None,
+    proceed: Callable[[Episode], bool] = lambda _: True,
 ) -> EvaluationResult:
     """Runs `episodes` episodes with reset seeds seed, seed + 1, …; the same seeds, the same result.
 
     The policy's mode acts, or (`sampled`) actions drawn as in training, from the same seeds.
-    `on_frame(episode, step)` is called after the reset and after each step (for video).
+    `proceed(episode)` is asked before each step; an episode that it ends is not counted, nor is any
+    after it. RobotFault where a fault is latched that a person has to clear.
     """
-    successes, returns, lengths = [], [], []
+    done: list[Episode] = []
     for index in range(episodes):
-        obs, info = env.reset(seed=seed + index)
-        policy.reset(seed + index)
-        total, step, done, success = 0.0, 0, False, -1
-        while not done and not stopping():
-            if on_frame is not None:
-                on_frame(index, step)
-            chunk = policy.act(obs, step, int(info["stamp_ns"]), deterministic=not sampled)
-            obs, reward, terminated, truncated, info = env.step(chunk.actions[0])
-            total += float(reward)
-            step += 1
-            success = int(info["success"])
-            done = terminated or truncated
-        if stopping():
+        episode = rollout.episode(
+            seed + index,
+            policy_seed=seed + index,
+            purpose=Purpose.EVALUATION,
+            deterministic=not sampled,
+            proceed=proceed,
+        )
+        if not episode.done:
             break
-        successes.append(success)
-        returns.append(total)
-        lengths.append(step)
-    seeds = list(range(seed, seed + len(lengths)))
-    return EvaluationResult(policy.version, seeds, successes, returns, lengths)
+        done.append(episode)
+    return EvaluationResult(
+        version=rollout.planner.version,
+        seeds=list(range(seed, seed + len(done))),
+        successes=[episode.success for episode in done],
+        returns=[episode.episode_return for episode in done],
+        lengths=[episode.steps for episode in done],
+    )
+
+
+def record_of(result: EvaluationResult, step: int) -> EvalRecord:
+    """The metrics' record of an evaluation at environment step `step`."""
+    return EvalRecord(
+        step=step,
+        version=result.version,
+        episodes=len(result.lengths),
+        successes=sum(s == 1 for s in result.successes),
+        mean_return=float(np.mean(result.returns)),
+        mean_length=float(np.mean(result.lengths)),
+    )
 
 
 def load_policy(path: Path) -> tuple[dict[str, Array], int, str]:
@@ -114,8 +123,7 @@ def pending(
 
 
 def follow(
-    env: Any,
-    policy: Policy,
+    rollout: Rollout,
     run_dir: Path,
     metrics: MetricsWriter,
     *,
@@ -128,24 +136,16 @@ def follow(
 ) -> None:
     """Evaluates each snapshot of a run; `last()` says that no more will come."""
     for steps, path in pending(run_dir, done, lambda: last() or abort()):
-        if abort():
-            return
         weights, version, _ = load_policy(path)
-        policy.load(weights, version)
+        rollout.planner.load(weights, version)
         # Other start states each time: a pooled interval is only true of independent episodes.
-        start = seed + steps
         result = evaluate(
-            env, policy, episodes=episodes, seed=start, sampled=sampled, stopping=abort
+            rollout,
+            episodes=episodes,
+            seed=seed + steps,
+            sampled=sampled,
+            proceed=lambda _: not abort(),
         )
         if abort():
             return
-        metrics.write(
-            EvalRecord(
-                step=steps,
-                version=version,
-                episodes=len(result.lengths),
-                successes=sum(s == 1 for s in result.successes),
-                mean_return=float(np.mean(result.returns)),
-                mean_length=float(np.mean(result.lengths)),
-            )
-        )
+        metrics.write(record_of(result, steps))

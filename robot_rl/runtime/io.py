@@ -25,6 +25,7 @@ from robot_rl.wire.handshake import check_actor
 from robot_rl.wire.key_files import Role
 from robot_rl.wire.keys import KeyFolder
 from robot_rl.wire.mailbox import LinkStatus, MailboxWriter
+from robot_rl.wire.outbox import Outbox
 from robot_rl.wire.process import (
     IOConfig,
     bind_to_parent,
@@ -53,6 +54,7 @@ class IOProcess:
 
     config: IOConfig
     spool: Spool = field(init=False)
+    outbox: Outbox = field(init=False)
     mailbox: MailboxWriter = field(init=False)
     session: IngestSession = field(init=False)
     syncer: SpoolSync = field(init=False)
@@ -72,6 +74,7 @@ class IOProcess:
         self.spool = Spool(Path(config.spool_dir), config.spool_bytes)
         if self.spool.torn:
             print(f"INFO cut off {self.spool.torn}", file=sys.stderr, flush=True)
+        self.outbox = Outbox(Path(config.spool_dir), runtime, config.actor)
         self.mailbox = MailboxWriter(runtime, config.actor)
         self.mailbox.say(LinkStatus.STARTING)
         self.session = IngestSession(
@@ -79,6 +82,7 @@ class IOProcess:
             config.actor,
             self.spool,
             self.mailbox,
+            self.outbox,
             Flight(config.window_bytes, config.window_chunks),
             insecure=config.insecure,
             keys=keys,
@@ -103,6 +107,7 @@ class IOProcess:
         if self.syncer.error is not None:
             raise DataError(f"{self.config.spool_dir} cannot be synced: {self.syncer.error}")
         moved = self.drain(now)
+        self.outbox.collect(now)
         self.syncer.tick(now)
         self.session.ring_depth = self.ring.depth if self.ring is not None else 0
         moved = self.session.pump() or moved

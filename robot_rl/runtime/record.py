@@ -1,19 +1,32 @@
-"""Records demonstrations: an expert (scripted, or a person's device) acts, the log keeps it."""
+"""Records demonstrations: a policy (a scripted expert, say) or a person acts into a dataset."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from robot_rl.data.episodes import read_episodes
+from robot_rl.data.log_reader import LogReader
 from robot_rl.data.log_writer import LogWriter
-from robot_rl.errors import DataError
-from robot_rl.intervention import InterventionState, arbitrate
-from robot_rl.types import Array, LimitStage, Source, TeleopSample, Transition
-from robot_rl.wire.record import new_record, record_dtype, write_start, write_step
+from robot_rl.errors import DataError, RobotFault
+from robot_rl.interfaces import Operator, Policy, RobotEnvironment
+from robot_rl.rollout.episode import Episode
+from robot_rl.rollout.judge import Judge, TaskJudge
+from robot_rl.rollout.loop import Rollout
+from robot_rl.rollout.operators import Nobody
+from robot_rl.rollout.placement import Inline
+from robot_rl.rollout.sinks import DatasetSink
+from robot_rl.rollout.stop_watch import StopWatcher
+from robot_rl.runtime.by_function import as_expert, parameters_of
+from robot_rl.timing import Rate
+from robot_rl.types import Array, Observation, Plan, Source
+
+APART = 100_000
+"""Between the reset seeds of one life of a recording and the next: none comes twice."""
 
 
 @dataclass(slots=True)
@@ -23,113 +36,127 @@ class Recording:
     kept: int = 0
     discarded: int = 0
     transitions: int = 0
-    sequence: int = 0
+
+
+class ScriptedPolicy:
+    """Implements `Policy` by a function: `expert(obs)`, or `expert()`, gives the action (dim,).
+
+    Gaussian `noise` (standard deviation in action units) is added, so that demonstrations show
+    corrections.
+    """
+
+    version = 0
+
+    def __init__(self, expert: Callable[..., Array], noise: float = 0.0, seed: int = 0) -> None:
+        self._expert, self._noise = expert, noise
+        self._sees = bool(parameters_of(expert, "expert"))
+        self._rng = np.random.default_rng(seed)
+
+    def load(self, weights: Mapping[str, Array], version: int) -> None:
+        """A script has none."""
+
+    def reset(self, seed: int | None = None) -> None:
+        """The noise goes on through all episodes."""
+
+    def act(
+        self, obs: Observation, step: int, stamp_ns: int, *, deterministic: bool = False
+    ) -> Plan:
+        action = self._expert(obs) if self._sees else self._expert()
+        if self._noise > 0.0:
+            action = action + self._rng.normal(0.0, self._noise, action.shape)
+        actions = np.clip(action, -1, 1).astype(np.float32)[None]
+        return Plan(actions, np.ones(1, bool), step, stamp_ns)
+
+
+def counted(path: Path, actor: str) -> tuple[int, int]:
+    """Whole episodes in a dataset, and the epoch in which `actor` goes on with it."""
+    episodes = sum(episode.complete for episode in read_episodes(path))
+    with LogReader(path) as reader:
+        epochs = [c.header.epoch for c in reader.chunks() if c.header.actor == actor]
+    return episodes, max(epochs, default=0) + 1
 
 
 def record_demos(
-    env: Any,
-    expert: Callable[[], Array | TeleopSample],
-    path: Path,
+    environment: RobotEnvironment,
+    policy: Policy | Callable[..., Any] | None,
+    path: Path | str,
     *,
-    episodes: int,
-    seed: int,
-    noise: float = 0.0,
+    episodes: int = 20,
+    seed: int = 1000,
+    operator: Operator | None = None,
+    judge: Judge | None = None,
     keep_failures: bool = False,
     codec: str = "png",
     actor: str = "expert",
+    meta: Mapping[str, str] | None = None,
+    append: bool = False,
+    pace: Rate | None = None,
     on_episode: Callable[[Recording], None] = lambda _: None,
 ) -> Recording:
-    """Writes `episodes` episodes into a new dataset at `path` (refused if it exists).
+    """Writes episodes into a new dataset at `path`, or (`append`) on to `episodes` in an old one.
 
-    expert: gives the action (dim,) for the present state; Gaussian `noise` (standard deviation in
-    action units) is added before it is executed, so that demonstrations show corrections. Failed
-    episodes are left out unless `keep_failures`; after 3 failures in a row beyond what was asked
-    for, DataError says that the expert does not solve the task.
+    policy: demonstrates, a `Policy` or a function of one's own (see `by_function.as_expert`); None:
+    a person does, and with hands off the robot keeps its setpoint.
+    operator: moves, stops and judges. Failed episodes are left out unless `keep_failures`, and so
+    are those that a person discards, or that wait for a person who never moves. After 3 failures
+    beyond what was asked for, DataError says that the demonstrator does not solve the task. A stop
+    is a RobotFault; what was kept before it stays.
     """
-    spec = env.data_spec
-    meta = {"seed": str(seed), "noise": str(noise), "recorded_by": actor}
-    rng = np.random.default_rng(seed)
-    recording = Recording()
-    writer = LogWriter.create(path, spec, codec=codec, meta=meta)
+    by_hand = policy is None
+    person, path = operator or Nobody(), Path(path)
+    demonstrator: Any = ScriptedPolicy(environment.hold)
+    if policy is not None:
+        given: Any = policy
+        acts = hasattr(given, "act")
+        demonstrator = given if acts else ScriptedPolicy(as_expert(environment, given))
+    recording, epoch = Recording(), 1
+    if append:
+        writer = LogWriter.open(path, environment.spec)
+        recording.kept, epoch = counted(path, actor)
+        seed += APART * (epoch - 1)
+    else:
+        about = {"seed": str(seed), "recorded_by": actor, **(meta or {})}
+        writer = LogWriter.create(path, environment.spec, codec=codec, meta=about)
+    sink = DatasetSink(writer, actor, epoch)
+    rollout = Rollout(
+        environment,
+        Inline(demonstrator),
+        person,
+        judge or TaskJudge(),
+        sink,
+        actor=actor,
+        epoch=epoch,
+        proposal_source=Source.DEMO,
+        human_source=Source.DEMO,
+        pace=pace,
+    )
+    attempt = 0
     try:
-        attempt = 0
-        while recording.kept < episodes:
-            rows, success = _episode(env, expert, seed + attempt, recording, rng, noise, actor)
-            attempt += 1
-            if success == 0 and not keep_failures:
+        with StopWatcher(person, environment):
+            while recording.kept < episodes:
+                episode = rollout.episode(seed + attempt)
+                attempt += 1
+                if episode.fault and by_hand:
+                    raise RobotFault(episode.fault)
+                if _wanted(episode, keep_failures, by_hand):
+                    recording.transitions += episode.steps
+                    recording.kept += 1
+                    sink.keep()
+                    on_episode(recording)
+                    continue
+                sink.drop()
                 recording.discarded += 1
-                recording.sequence = int(rows["sequence"][0])
-                if recording.discarded > 3 + episodes:
-                    raise DataError(f"{recording.discarded} of {attempt} demonstrations failed")
-                continue
-            writer.append_records(rows, actor=actor, epoch=1)
-            recording.kept += 1
-            recording.transitions += len(rows) - 1
-            on_episode(recording)
-        writer.sync()
+                if not by_hand and recording.discarded > 3 + episodes:
+                    raise DataError(
+                        f"{recording.discarded} of {attempt} demonstrations failed; {path} has the "
+                        f"{recording.kept} others"
+                    )
     finally:
-        writer.close()
+        sink.close()
     return recording
 
 
-def _episode(
-    env: Any,
-    expert: Callable[[], Array | TeleopSample],
-    seed: int,
-    recording: Recording,
-    rng: np.random.Generator,
-    noise: float,
-    actor: str,
-) -> tuple[Array, int]:
-    """One episode's records (n,) and its success (1, 0, or -1 not judged)."""
-    dtype = record_dtype(env.data_spec)
-    obs, info = env.reset(seed=seed)
-    rows = [new_record(dtype)]
-    write_start(
-        rows[0],
-        obs,
-        episode=recording.kept,
-        stamp_ns=int(info["stamp_ns"]),
-        boot_id=int(info["boot_id"]),
-        sequence=recording.sequence,
-    )
-    recording.sequence += 1
-    done, intervention = False, InterventionState()
-    while not done:
-        wish = expert()
-        vector = wish.action if isinstance(wish, TeleopSample) else wish
-        noisy = np.clip(vector + rng.normal(0.0, noise, vector.shape), -1, 1).astype(np.float32)
-        action, intervention = arbitrate(noisy, None, intervention, proposal_source=Source.DEMO)
-        next_obs, reward, terminated, truncated, info = env.step(action.vector)
-        row = new_record(dtype)
-        write_step(
-            row,
-            Transition(
-                obs=obs,
-                action=info["executed"],
-                proposed=action.proposed,
-                human=np.full_like(action.vector, np.nan),
-                commanded=info["commanded"],
-                limiting_stage=LimitStage(info["limiting_stage"]),
-                reward=float(reward),
-                next_obs=next_obs,
-                terminated=bool(terminated),
-                truncated=bool(truncated),
-                success=int(info["success"]),
-                source=action.source,
-                intervention_id=0,
-                policy_version=0,
-                actor=actor,
-                epoch=1,
-                sequence=recording.sequence,
-                episode=recording.kept,
-                step=len(rows),
-                stamp_ns=int(info["stamp_ns"]),
-                action_stamp_ns=int(info["action_stamp_ns"]),
-                boot_id=int(info["boot_id"]),
-            ),
-        )
-        rows.append(row)
-        recording.sequence += 1
-        obs, done = next_obs, bool(terminated or truncated)
-    return np.concatenate(rows), int(info["success"])
+def _wanted(episode: Episode, keep_failures: bool, by_hand: bool) -> bool:
+    if episode.discarded or (by_hand and not episode.takeovers):
+        return False
+    return keep_failures or episode.success != 0

@@ -11,7 +11,7 @@ import secrets
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -20,8 +20,9 @@ from typing import Any
 import msgspec
 from omegaconf import DictConfig, OmegaConf
 
-from robot_rl.data.manifest import read_manifest
-from robot_rl.errors import DataError, InUseError, SpecError
+from robot_rl.data.manifest import VERSION, read_manifest
+from robot_rl.data.old_format import require_current
+from robot_rl.errors import ConfigError, DataError, InUseError, SpecError
 from robot_rl.specs import EnvSpec
 from robot_rl.stored_config import read_config, save_config
 from robot_rl.wire.addresses import runtime_directory
@@ -122,6 +123,11 @@ class RunDir:
         """Whether there is a log: ingest makes it when it knows the specification."""
         return (self.log / "manifest.json").exists()
 
+    def check_log(self) -> None:
+        """DataError for a log of an older format: it is read, and not gone on with."""
+        if self.logged:
+            require_current(self.log, read_manifest(self.log).version, VERSION)
+
     def wait_for_log(self, stopping: Callable[[], bool]) -> bool:
         """Until there is a log; False when asked to stop before."""
         while not self.logged:
@@ -137,7 +143,11 @@ class RunDir:
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Holds the run; InUseError names the holder. A folder in which nothing came to be goes."""
-        self.path.mkdir(parents=True, exist_ok=True)
+        made = [folder for folder in [self.path, *self.path.parents] if not folder.exists()]
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(f"run={self.path} cannot be made: {error.strerror}") from error
         path = self.path / ".lock"
         with path.open("a+") as file:
             try:
@@ -156,7 +166,9 @@ class RunDir:
             finally:
                 if [entry.name for entry in self.path.iterdir()] == [path.name]:
                     path.unlink()
-                    self.path.rmdir()
+                    with suppress(OSError):  # somebody else's run came to be beside it
+                        for folder in [self.path, *made[1:]]:
+                            folder.rmdir()
 
 
 def machine() -> dict[str, Any]:

@@ -34,6 +34,8 @@ class EvaluationSettings:
     episodes: Count
     seed: int
     video_episodes: Count
+    where: Literal["process", "actor"] = "process"
+    """In an environment of its own, or between the actor's training episodes."""
     sampled: bool = False
     """Actions drawn as in training, in place of the policy's mode."""
 
@@ -55,6 +57,10 @@ class ActorSettings:
     wait: Literal["step", "episode", "never"]
     fifo: bool
     nice: int
+    policy: Literal["inline", "process"] = "inline"
+    """Where the policy acts: in the loop, or in a process of its own that answers with plans."""
+    replan_every: Count = 0
+    operator_stale_ms: float = 100.0
 
 
 @dataclass(frozen=True, slots=True)

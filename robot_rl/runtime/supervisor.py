@@ -78,6 +78,11 @@ class Supervisor:
         for child in self.children:
             code = child.process.poll()
             lasting = child.name.partition("-")[0] in self.lasting
+            last = child.last_lines(1) if code == 2 else ""
+            if last.startswith("ERROR "):  # it said why in one line
+                raise ProcessFailed(
+                    f"{child.name}: {last.removeprefix('ERROR ')}; all that it printed: {child.log}"
+                )
             if code is not None and (code != 0 or lasting):
                 raise ProcessFailed(
                     f"{child.name} ended with exit code {code}; the end of {child.log}:\n"

@@ -7,72 +7,53 @@ Each check raises SpecError saying what was wrong, where, and what is valid.
 
 from __future__ import annotations
 
-import warnings
-from typing import Any
+import threading
 
-import gymnasium
 import numpy as np
-from gymnasium.utils import env_checker
 
-from robot_rl.errors import PoisonedDataError, SpecError
+from robot_rl.errors import PoisonedDataError, RobotFault, SpecError
+from robot_rl.interfaces import RobotEnvironment
 from robot_rl.specs import EnvSpec, validate, validate_observation
-from robot_rl.types import Array, LimitStage, Observation
+from robot_rl.types import Array, LimitStage, Step
 
-INFO_KEYS = (
-    "executed",
-    "commanded",
-    "limiting_stage",
-    "success",
-    "stamp_ns",
-    "action_stamp_ns",
-    "boot_id",
-    "metrics",
-)
 SMALL = 0.1
 """Actions this small are carried out from any start pose, up to `SMALL_ERROR`."""
 SMALL_ERROR = 0.05
+HELD = 0.02
+"""How far the executed action may be from `hold` when that is what acts."""
 
 
-def check_env(env: Any, *, seed: int = 0, steps: int = 10, longest: int = 2000) -> None:
+def check_env(
+    env: RobotEnvironment, *, seed: int = 0, steps: int = 10, longest: int = 2000
+) -> None:
     """Runs every check on one environment, and closes it.
 
     steps: length of the compared rollouts; longest: steps within which an episode must end.
     """
-    with warnings.catch_warnings():
-        # Unbounded observation spaces are meant: the spec gives scales, not bounds.
-        warnings.filterwarnings("ignore", category=UserWarning)
-        try:
-            env_checker.check_env(env, skip_render_check=True)
-        except AssertionError as error:
-            raise SpecError(f"gymnasium's checker: {error}") from error
     check_spec(env)
     check_rollout(env, seed, steps)
     check_determinism(env, seed, steps)
     check_executed(env, seed)
+    check_hold(env, seed)
     check_refusals(env, seed)
     check_end(env, seed, longest)
+    check_trip(env, seed)
     env.close()
     env.close()
 
 
-def check_spec(env: Any) -> None:
-    """The spec round-trips, and the spaces say what it says."""
-    spec = env.data_spec
+def check_spec(env: RobotEnvironment) -> None:
+    """It has the whole protocol, and its spec round-trips and adds up."""
+    if not isinstance(env, RobotEnvironment):
+        names = [name for name in dir(RobotEnvironment) if not name.startswith("_")]
+        missing = ", ".join(name for name in names if not hasattr(env, name))
+        raise SpecError(f"{type(env).__name__} has no {missing}; valid: a RobotEnvironment")
+    spec = env.spec
     if EnvSpec.from_json(spec.to_json()) != spec:
-        raise SpecError("data_spec differs after to_json and from_json")
-    action = env.action_space
-    if not isinstance(action, gymnasium.spaces.Box) or action.shape != (spec.action_dim,):
-        raise SpecError(f"action space {action}; valid: a Box of shape ({spec.action_dim},)")
-    if action.dtype != np.float32 or (action.low != -1).any() or (action.high != 1).any():
-        raise SpecError(f"action space {action}; valid: float32 in [-1, 1]")
-    spaces = dict(env.observation_space.spaces)
-    names = {array.name for array in spec.observation}
-    if set(spaces) != names:
-        raise SpecError(f"observation space has {sorted(spaces)}, the spec {sorted(names)}")
-    for array in spec.observation:
-        space = spaces[array.name]
-        if space.shape != array.shape or space.dtype != np.dtype(array.dtype):
-            raise SpecError(f"space of '{array.name}' is {space}; the spec says {array}")
+        raise SpecError("the spec differs after to_json and from_json")
+    action = spec.action
+    if action.dtype != "float32" or (action.low, action.high) != (-1.0, 1.0):
+        raise SpecError(f"action {action}; valid: float32 in [-1, 1]")
     widths = sum(width for _, width in spec.state_layout)
     state = next((array.size for array in spec.observation if array.name == "state"), 0)
     if widths != state:
@@ -81,35 +62,38 @@ def check_spec(env: Any) -> None:
         raise SpecError(
             f"action_scale has {len(spec.action_scale)} numbers; valid: {spec.action_dim}, or none"
         )
+    if env.max_steps < 1:
+        raise SpecError(f"max_steps {env.max_steps}; valid: 1 or more")
 
 
-def check_rollout(env: Any, seed: int, steps: int) -> None:
-    """Observations and info keep to the spec, stamps to one time base, arrays are not reused."""
-    spec, rng = env.data_spec, np.random.default_rng(seed)
-    obs, info = env.reset(seed=seed)
-    _check_step(obs, info, spec, "reset")
-    kept, copies = obs, {name: array.copy() for name, array in obs.items()}
+def check_rollout(env: RobotEnvironment, seed: int, steps: int) -> None:
+    """Every Step keeps to the spec, stamps to one time base, arrays are not reused."""
+    spec, rng = env.spec, np.random.default_rng(seed)
+    first = now = env.reset(seed)
+    _check_step(now, spec, "reset")
+    if now.reward != 0.0 or now.terminated or now.truncated:
+        raise SpecError(f"reset: reward {now.reward}, or an end; valid: 0, and none")
+    copies = {name: array.copy() for name, array in first.obs.items()}
     for index in range(steps):
-        before = info
-        obs, reward, terminated, truncated, info = env.step(_random(spec, rng))
-        _check_step(obs, info, spec, f"step {index}")
-        if not isinstance(reward, float) or not np.isfinite(reward):
-            raise SpecError(f"step {index}: reward {reward!r}; valid: a finite float")
-        if info["boot_id"] != before["boot_id"]:
+        before, now = now, env.step(_random(spec, rng))
+        _check_step(now, spec, f"step {index}")
+        if not isinstance(now.reward, float) or not np.isfinite(now.reward):
+            raise SpecError(f"step {index}: reward {now.reward!r}; valid: a finite float")
+        if now.boot_id != before.boot_id:
             raise SpecError(f"step {index}: boot_id changed within an episode")
-        if not info["action_stamp_ns"] == before["stamp_ns"] < info["stamp_ns"]:
+        if not now.action_stamp_ns == before.stamp_ns < now.stamp_ns:
             raise SpecError(
-                f"step {index}: action stamp {info['action_stamp_ns']}, stamp {info['stamp_ns']}; "
-                f"valid: {before['stamp_ns']} (of the observation before), then later"
+                f"step {index}: action stamp {now.action_stamp_ns}, stamp {now.stamp_ns}; "
+                f"valid: {before.stamp_ns} (of the observation before), then later"
             )
-        if terminated or truncated:
+        if now.terminated or now.truncated:
             break
     for name, array in copies.items():
-        if not np.array_equal(kept[name], array):
+        if not np.array_equal(first.obs[name], array):
             raise SpecError(f"'{name}' of the reset was overwritten by later steps; valid: a copy")
 
 
-def check_determinism(env: Any, seed: int, steps: int) -> None:
+def check_determinism(env: RobotEnvironment, seed: int, steps: int) -> None:
     """Equal seeds and actions give bit-equal observations, rewards and executed actions."""
     first, second = (_record(env, seed, steps) for _ in range(2))
     if len(first) != len(second):
@@ -119,90 +103,129 @@ def check_determinism(env: Any, seed: int, steps: int) -> None:
             raise SpecError(f"{name} differs between two rollouts of seed {seed}")
 
 
-def check_executed(env: Any, seed: int) -> None:
+def check_executed(env: RobotEnvironment, seed: int) -> None:
     """Small actions are carried out; executed actions never leave [-1, 1], whatever is asked."""
-    spec, rng = env.data_spec, np.random.default_rng(seed)
-    env.reset(seed=seed)
-    action = (SMALL * _random(spec, rng)).astype(np.float32)
-    _, _, _, _, info = env.step(action)
-    error = np.abs(info["executed"] - action)
+    spec, rng = env.spec, np.random.default_rng(seed)
+    env.reset(seed)
+    action = np.clip(env.hold() + SMALL * _random(spec, rng), -1, 1).astype(np.float32)
+    executed = env.step(action).executed
+    error = np.abs(executed - action)
     # A gripper that acts beyond a threshold rounds its value.
     if spec.gripper_mode == "ternary":
         error = error[np.array(spec.action_scale) < max(spec.action_scale)]
     if error.size and error.max() > SMALL_ERROR:
         raise SpecError(
-            f"a small action {action} was executed as {info['executed']}; valid: within "
+            f"an action near hold, {action}, was executed as {executed}; valid: within "
             f"{SMALL_ERROR}"
         )
-    _, _, _, _, info = env.step(np.full(spec.action_dim, 3.0, np.float32))
-    validate(info["executed"], spec.action, "executed, after an action of 3")
+    executed = env.step(np.full(spec.action_dim, 3.0, np.float32)).executed
+    validate(executed, spec.action, "executed, after an action of 3")
 
 
-def check_refusals(env: Any, seed: int) -> None:
+def check_hold(env: RobotEnvironment, seed: int) -> None:
+    """`hold` is an action, is what a reset says was executed, and keeps the robot's setpoint."""
+    first = env.reset(seed)
+    hold = env.hold()
+    validate(hold, env.spec.action, "hold")
+    if np.abs(first.executed - hold).max() > HELD:
+        raise SpecError(f"reset: executed {first.executed}; valid: the action that holds, {hold}")
+    executed = env.step(hold).executed
+    if np.abs(executed - hold).max() > HELD:
+        raise SpecError(f"hold {hold} was executed as {executed}; valid: within {HELD}")
+    goal = env.setpoint()
+    if goal is None:
+        return
+    encoded = env.encode(goal)
+    if np.abs(encoded - env.hold()).max() > HELD:
+        raise SpecError(f"the setpoint is encoded as {encoded}; valid: the action that holds")
+
+
+def check_refusals(env: RobotEnvironment, seed: int) -> None:
     """NaN and wrong shapes raise before anything moves."""
-    spec = env.data_spec
-    calm = np.zeros(spec.action_dim, np.float32)
-    env.reset(seed=seed)
-    expected = env.step(calm)[0]
-    env.reset(seed=seed)
+    spec = env.spec
+    env.reset(seed)
+    calm = env.hold()
+    expected = env.step(calm).obs
+    env.reset(seed)
     for value in (np.nan, np.inf):
         bad = calm.copy()
         bad[-1] = value
         _expect(env, bad, PoisonedDataError, f"an action with {value}")
     _expect(env, np.zeros(spec.action_dim + 1, np.float32), SpecError, "a longer action")
-    obs = env.step(calm)[0]
+    obs = env.step(calm).obs
     for name in expected:
         if not np.array_equal(obs[name], expected[name]):
             raise SpecError(f"a refused action changed '{name}'; valid: nothing moves")
 
 
-def check_end(env: Any, seed: int, longest: int) -> None:
+def check_end(env: RobotEnvironment, seed: int, longest: int) -> None:
     """An episode ends, and is not terminated and truncated at once."""
-    spec, rng = env.data_spec, np.random.default_rng(seed)
-    env.reset(seed=seed)
+    spec, rng = env.spec, np.random.default_rng(seed)
+    env.reset(seed)
     for _ in range(longest):
-        _, _, terminated, truncated, info = env.step(_random(spec, rng))
-        if not isinstance(terminated, bool) or not isinstance(truncated, bool):
-            raise SpecError(f"terminated {terminated!r}, truncated {truncated!r}; valid: bool")
-        if terminated and truncated:
+        now = env.step(_random(spec, rng))
+        if not isinstance(now.terminated, bool) or not isinstance(now.truncated, bool):
+            raise SpecError(f"terminated {now.terminated!r}, truncated {now.truncated!r}: no bools")
+        if now.terminated and now.truncated:
             raise SpecError("terminated and truncated at once; valid: truncated only at a limit")
-        if info["success"] not in (-1, 0, 1):
-            raise SpecError(f"success {info['success']!r}; valid: 1, 0 or -1 (not judged)")
-        if terminated or truncated:
+        if now.success not in (-1, 0, 1):
+            raise SpecError(f"success {now.success!r}; valid: 1, 0 or -1 (not judged)")
+        if now.terminated or now.truncated:
             return
     raise SpecError(f"no episode ended within {longest} steps; valid: a time limit")
 
 
-def _check_step(obs: Observation, info: dict[str, Any], spec: EnvSpec, where: str) -> None:
-    validate_observation(obs, spec, where)
-    missing = [key for key in INFO_KEYS if key not in info]
-    if missing:
-        raise SpecError(f"{where}: info lacks {', '.join(missing)}; valid: {', '.join(INFO_KEYS)}")
-    validate(info["executed"], spec.action, f"{where}: executed")
-    commanded = info["commanded"]
+def check_trip(env: RobotEnvironment, seed: int) -> None:
+    """A stop from another thread truncates, is latched, and only re-arming clears it."""
+    env.reset(seed)
+    thread = threading.Thread(target=env.trip, args=("stopped by the check",))
+    thread.start()
+    thread.join()
+    now = env.step(env.hold())
+    if "stopped by the check" not in now.fault or not now.truncated:
+        raise SpecError(
+            f"after trip: fault '{now.fault}', truncated {now.truncated}; valid: the reason, True"
+        )
+    try:
+        env.reset(seed)
+    except RobotFault:
+        pass
+    else:
+        raise SpecError("a reset cleared a person's stop; valid: RobotFault until rearm()")
+    env.rearm()
+    if fault := env.reset(seed).fault:
+        raise SpecError(f"after rearm: fault '{fault}'; valid: none")
+
+
+def _check_step(step: Step, spec: EnvSpec, where: str) -> None:
+    validate_observation(step.obs, spec, where)
+    validate(step.executed, spec.action, f"{where}: executed")
+    commanded = step.commanded
     if commanded.shape != (spec.command_dim,) or commanded.dtype != np.float32:
         raise SpecError(
             f"{where}: commanded is {commanded.dtype}{list(commanded.shape)}; valid: "
             f"float32[{spec.command_dim}]"
         )
-    LimitStage(info["limiting_stage"])
+    if set(step.stamps) != set(step.obs):
+        raise SpecError(f"{where}: stamps of {sorted(step.stamps)}; valid: {sorted(step.obs)}")
+    LimitStage(step.stage)
 
 
-def _record(env: Any, seed: int, steps: int) -> list[tuple[str, Array]]:
+def _record(env: RobotEnvironment, seed: int, steps: int) -> list[tuple[str, Array]]:
     rng = np.random.default_rng(seed)
-    obs, _ = env.reset(seed=seed)
-    arrays = [(f"reset: {name}", obs[name].copy()) for name in sorted(obs)]
+    now = env.reset(seed)
+    arrays = [(f"reset: {name}", now.obs[name].copy()) for name in sorted(now.obs)]
     for index in range(steps):
-        obs, reward, terminated, truncated, info = env.step(_random(env.data_spec, rng))
-        arrays += [(f"step {index}: {name}", obs[name].copy()) for name in sorted(obs)]
-        arrays.append((f"step {index}: reward", np.float64(reward)))
-        arrays.append((f"step {index}: executed", info["executed"].copy()))
-        if terminated or truncated:
+        now = env.step(_random(env.spec, rng))
+        arrays += [(f"step {index}: {name}", now.obs[name].copy()) for name in sorted(now.obs)]
+        arrays.append((f"step {index}: reward", np.array(now.reward)))
+        arrays.append((f"step {index}: executed", now.executed.copy()))
+        if now.terminated or now.truncated:
             break
     return arrays
 
 
-def _expect(env: Any, action: Array, kind: type[Exception], what: str) -> None:
+def _expect(env: RobotEnvironment, action: Array, kind: type[Exception], what: str) -> None:
     try:
         env.step(action)
     except kind:

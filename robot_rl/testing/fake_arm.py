@@ -122,6 +122,7 @@ class FakeRobot:
         return {"translational_stiffness": 2000.0, "translational_clip": 0.01}
 
     def connect(self) -> None:
+        self._fault.clear()
         self._connected = True
 
     def fail(self, reason: str) -> None:

@@ -105,17 +105,21 @@ class FakeWorld:
 
 
 class FakeCamera:
-    """Images whose pixels tell the time they were taken at, so that a stale one shows."""
+    """Images whose pixels tell the time they were taken at, so that a stale one shows.
+
+    `fault` is what the frames say of themselves, see `Frame`.
+    """
 
     def __init__(self, name: str, size: tuple[int, int], clock: FakeClock) -> None:
         self.name = name
         self.shape = (*size, 3)
+        self.fault = ""
         self._clock = clock
 
     def read(self) -> Frame:
         stamp = self._clock.now_ns()
         image = np.full(self.shape, stamp // TICK_NS % 256, np.uint8)
-        return Frame(self.name, image, stamp, self._clock.boot_id)
+        return Frame(self.name, image, stamp, self._clock.boot_id, self.fault)
 
     def close(self) -> None:
         """Nothing to free."""

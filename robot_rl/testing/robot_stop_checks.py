@@ -82,7 +82,7 @@ def check_trip_ends_a_move(probe: Probe) -> None:
 
 
 def check_trip_at_rest(probe: Probe) -> None:
-    """A stop while nothing is commanded is latched as well, until `rearm`."""
+    """A stop while nothing is commanded is latched as well, until `rearm` or a reconnection."""
     start = probe.connect().setpoint
     probe.wait(POLICY_NS)
     trip_from_a_thread(probe)
@@ -93,6 +93,11 @@ def check_trip_at_rest(probe: Probe) -> None:
     probe.robot.rearm()
     probe.robot.move_to(start)
     require(not probe.robot.read().fault, "the first move after rearm() latched a fault")
+    trip_from_a_thread(probe)
+    probe.robot.close()
+    probe.connect()
+    require(not probe.robot.read().fault, "connect() did not re-arm after a stop")
+    probe.robot.move_to(start)
 
 
 def _require_refused(probe: Probe, pose: Array) -> None:

@@ -34,9 +34,8 @@ def small_spec(state: int = 40, action: int = 7, image: int = 0) -> EnvSpec:
     arrays = [ArraySpec("state", (state,))]
     if image:
         arrays.append(ArraySpec("camera", (image, image, 3), "uint8", 0, 255))
-    return EnvSpec(
-        "wire-test", tuple(arrays), ArraySpec("action", (action,), low=-1, high=1), 8, 10.0
-    )
+    actions = ArraySpec("action", (action,), low=-1, high=1)
+    return EnvSpec("wire-test", tuple(arrays), actions, (("pose", 7), ("width", 1)), 10.0)
 
 
 def random_observation(spec: EnvSpec, rng: np.random.Generator) -> dict[str, Array]:
@@ -92,7 +91,11 @@ def write_episode(link: ActorLink, spec: EnvSpec, rng: np.random.Generator, step
         obs = transition.next_obs
 
 
-def wait_for(what: str, condition: Callable[[], bool], timeout_s: float = 20.0) -> None:
+HUNG_S = 60.0
+"""A wait that long is taken for a hang: no measure of anything."""
+
+
+def wait_for(what: str, condition: Callable[[], bool], timeout_s: float = HUNG_S) -> None:
     """Polls; raises WireError naming `what` if it does not come true in time."""
     end = time.monotonic() + timeout_s
     while not condition():
@@ -179,7 +182,7 @@ class WireHarness:
             ]
         return np.concatenate([np.zeros(0, record_dtype(self.spec)), *parts])
 
-    def wait_logged(self, actor: str, epoch: int, count: int, timeout_s: float = 20.0) -> Array:
+    def wait_logged(self, actor: str, epoch: int, count: int, timeout_s: float = HUNG_S) -> Array:
         """Waits until the log has `count` records of a life, then gives all it has."""
         what = f"{count} records of '{actor}' in the log"
         wait_for(what, lambda: len(self.logged(actor, epoch)) >= count, timeout_s)
@@ -189,7 +192,7 @@ class WireHarness:
     def end(process: subprocess.Popen[bytes], number: int = signal.SIGTERM) -> int:
         """Sends a signal and waits; gives the exit code."""
         process.send_signal(number)
-        return process.wait(30)
+        return process.wait(HUNG_S)
 
     def close(self) -> None:
         """Ends what was started here and removes the runtime directory."""
@@ -198,7 +201,7 @@ class WireHarness:
         for process in self.processes:
             if process.poll() is None:
                 process.kill()
-                process.wait(30)
+                process.wait(HUNG_S)
         shutil.rmtree(self.runtime, ignore_errors=True)
 
     def __enter__(self) -> WireHarness:

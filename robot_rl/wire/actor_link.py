@@ -9,14 +9,16 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from robot_rl.errors import WireError
+from robot_rl.errors import DataError, WireError
 from robot_rl.specs import EnvSpec
-from robot_rl.types import Array, Observation, Transition
+from robot_rl.types import Array, Observation, Purpose, Transition
+from robot_rl.wire.amendment import Amendment, with_token
 from robot_rl.wire.handshake import check_actor
 from robot_rl.wire.locks import FileLock
 from robot_rl.wire.mailbox import LinkStatus, MailboxReader, MailState
+from robot_rl.wire.outbox import leave
 from robot_rl.wire.protocol import Control, ControlKind
-from robot_rl.wire.record import new_record, record_dtype, write_start, write_step
+from robot_rl.wire.record import NOTHING, new_record, record_dtype, write_start, write_step
 from robot_rl.wire.ring import RingWriter
 
 RING_BYTES = 64 << 20
@@ -47,7 +49,7 @@ class ActorLink:
 
         `slots` is the ring's length in records; by default what fits in 64 MiB, 64 to 65536.
         """
-        check_actor(actor)
+        self._directory, self._actor = runtime_dir, check_actor(actor)
         dtype = record_dtype(spec)
         if slots is None:
             slots = min(65536, max(64, RING_BYTES // dtype.itemsize))
@@ -65,8 +67,19 @@ class ActorLink:
         """Set by the control loop while it stands between episodes because it is paused; consoles
         are told with its next beat (`newest`)."""
 
-    def start(self, obs: Observation, episode: int, stamp_ns: int, boot_id: int) -> None:
-        """Leaves the first observation of an episode; WireError when the ring is full."""
+    def start(
+        self,
+        obs: Observation,
+        episode: int,
+        stamp_ns: int,
+        boot_id: int,
+        *,
+        stamps: Mapping[str, int] = NOTHING,
+        purpose: Purpose = Purpose.TRAINING,
+        extras: Mapping[str, Array] = NOTHING,
+    ) -> None:
+        """Leaves the first observation of an episode, see `write_start`; WireError when the ring
+        is full."""
         write_start(
             self._record,
             obs,
@@ -74,6 +87,9 @@ class ActorLink:
             stamp_ns=stamp_ns,
             boot_id=boot_id,
             sequence=self.next_sequence,
+            stamps=stamps,
+            purpose=purpose,
+            extras=extras,
         )
         self._write()
 
@@ -82,6 +98,20 @@ class ActorLink:
         write_step(self._record, transition)
         self._record["sequence"] = self.next_sequence
         self._write()
+
+    def amend(self, amendment: Amendment) -> Amendment:
+        """Leaves second thoughts about an episode of this actor; gives it with its token.
+
+        It reaches the log behind what is in the ring now, once. Raises DataError or
+        PoisonedDataError on one that says nothing or is another actor's, WireError where too many
+        wait. Costs some 50 µs: not for every step.
+        """
+        if amendment.actor != self._actor:
+            raise DataError(f"actor '{self._actor}' cannot amend an episode of '{amendment.actor}'")
+        amendment = with_token(amendment)
+        after = self.next_sequence if amendment.epoch == self._epoch else 0
+        leave(self._directory, self._actor, amendment, after)
+        return amendment
 
     def newest(self) -> tuple[Mapping[str, Array], int] | None:
         """Weights newer than the last given, float32 and read-only, with their version."""
@@ -101,7 +131,11 @@ class ActorLink:
 
     @property
     def credits(self) -> int:
-        """Steps that this life may take in total; 0 until the learner has granted any."""
+        """Training steps that this life may take in total; 0 until the learner has granted any.
+
+        Where the learner names a weights version with its grant, `published_version` is at least
+        that one by the time the credit is here.
+        """
         state = self._state()
         return state.credits if state.credit_epoch == self._epoch else 0
 

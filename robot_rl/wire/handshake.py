@@ -5,9 +5,11 @@ from __future__ import annotations
 from robot_rl.errors import HandshakeError, SpecError, WireError
 from robot_rl.specs import EnvSpec
 from robot_rl.wire import protocol as p
+from robot_rl.wire.record import record_dtype
+from robot_rl.wire.spool_segment import Life
 
 MAGIC = "robot-rl"
-PROTOCOL = 2
+PROTOCOL = 3
 
 
 def hello(
@@ -15,6 +17,19 @@ def hello(
 ) -> p.Hello:
     """A Hello of this protocol version."""
     return p.Hello(MAGIC, PROTOCOL, actor, epoch, sender, first_sequence, schema, spec)
+
+
+def schema_of(life: Life) -> str:
+    """SHA-256 of the interface of a life that was kept; HandshakeError for one whose records have
+    the layout of another version."""
+    spec = EnvSpec.from_json(life.spec)
+    size = record_dtype(spec).itemsize
+    if size != life.record_bytes:
+        raise HandshakeError(
+            f"the spool of actor '{life.actor}' holds records of {life.record_bytes} bytes, this "
+            f"version's have {size}; valid: the version that wrote them, on both sides"
+        )
+    return spec.sha256()
 
 
 def check_actor(actor: str) -> str:
@@ -27,7 +42,10 @@ def check_actor(actor: str) -> str:
 
 
 def check_hello(message: p.Hello, spec: EnvSpec | None) -> EnvSpec:
-    """The sender's spec; raises HandshakeError listing what differs from `spec`."""
+    """The sender's spec; raises HandshakeError listing how its interface differs from `spec`'s.
+
+    The plant may differ (`EnvSpec.plant_differences`).
+    """
     if message.magic != MAGIC:
         raise HandshakeError(f"handshake magic '{message.magic}'; valid: '{MAGIC}'")
     if message.protocol != PROTOCOL:
@@ -42,10 +60,9 @@ def check_hello(message: p.Hello, spec: EnvSpec | None) -> EnvSpec:
         raise HandshakeError(f"actor '{message.actor}': {error}") from error
     if theirs.sha256() != message.schema:
         raise HandshakeError(f"actor '{message.actor}': the spec does not match its SHA-256")
-    if spec is not None and theirs.sha256() != spec.sha256():
-        lines = "; ".join(spec.differences(theirs)) or "byte order of the JSON"
+    if spec is not None and (lines := spec.differences(theirs)):
         raise HandshakeError(
             f"actor '{message.actor}' has another environment specification "
-            f"(this run != the actor): {lines}"
+            f"(this run != the actor): {'; '.join(lines)}"
         )
     return theirs

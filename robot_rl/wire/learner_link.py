@@ -35,7 +35,7 @@ class LearnerLink:
         self._lock = threading.Lock()
         self._dealer = Dealer(address, insecure=insecure)
         self._weights: FlatWeights | None = None
-        self._granted = -1
+        self._grant: p.Grant | None = None
         self._sent_at = 0.0
         self._asked_at = 0.0
         self._updates = 0
@@ -56,17 +56,24 @@ class LearnerLink:
             self._weights = flat
             self._send_weights()
 
-    def grant(self, total_steps: int) -> None:
-        """Lets the log grow to `total_steps` STEP records in all, the present ones included."""
+    def grant(self, total_steps: int, version: int | None = None) -> None:
+        """Lets the log grow to `total_steps` training STEPs in all, the present ones included.
+
+        version: no actor is told before ingest has weights of this version or a newer one;
+        by default any version, if one was published here before.
+        """
         with self._lock:
-            if total_steps != self._granted:
-                self._granted = total_steps
+            if version is None:
+                version = int(self._weights is not None)
+            grant = p.Grant(total_steps, version)
+            if grant != self._grant:
+                self._grant = grant
                 self._send_grant()
 
-    def control(self, kind: p.ControlKind) -> None:
-        """Commands every actor."""
+    def control(self, kind: p.ControlKind, actor: str = "") -> None:
+        """Commands one actor, or everyone."""
         with self._lock:
-            if not self._dealer.send(p.encode(p.SetControl(kind))):
+            if not self._dealer.send(p.encode(p.SetControl(kind, actor))):
                 raise WireError(f"the command {kind.name} could not be sent: ingest does not read")
 
     def heartbeat(self, updates: int) -> None:
@@ -119,7 +126,7 @@ class LearnerLink:
             return
         if self._weights is not None and stats.weights_version != self._weights.version:
             self._send_weights()
-        if self._granted >= 0 and stats.granted != self._granted:
+        if self._grant is not None and stats.granted != self._grant.total_steps:
             self._send_grant()
 
     def _send_weights(self) -> None:
@@ -134,4 +141,5 @@ class LearnerLink:
 
     def _send_grant(self) -> None:
         self._sent_at = time.monotonic()
-        self._dealer.send(p.encode(p.Grant(self._granted)))
+        if self._grant is not None:
+            self._dealer.send(p.encode(self._grant))

@@ -24,17 +24,19 @@ from crc32c import crc32c
 from robot_rl.errors import DataError
 from robot_rl.types import Array
 from robot_rl.wire.protocol import Control, ControlKind, Table
+from robot_rl.wire.seqlock import NUMBER, SeqLock
 from robot_rl.wire.weights import FlatWeights, unpack
 
 _PAGE = 4096
 _MAGIC = b"RRLMAIL2"
-_LOCK = struct.Struct("<Q")
 _STATE = struct.Struct("<QQQQQQQQqBB")
 _LOCK_AT, _STATE_AT, _TEXT_AT, _TEXT_BYTES = 64, 72, 512, 1024
 _ACTOR = struct.Struct("<QqqB")
 _ACTOR_AT = 2048
-_HALF = struct.Struct("<QQQQI")  # sequence lock, version, table bytes, data bytes, crc
-_TRIES = 20
+_HALF = struct.Struct("<QQQI")  # version, table bytes, data bytes, crc; a sequence lock before
+
+
+_BODY_AT = NUMBER.size + _HALF.size
 
 
 class LinkStatus(IntEnum):
@@ -105,15 +107,15 @@ class MailboxWriter:
         self._page = _open_page(directory / f"{actor}.mail")
         # Half written or not: what a dead predecessor left is only read for its file number.
         self.state = MailState(*_STATE.unpack_from(self._page, _STATE_AT))
+        self._lock = SeqLock(self._page, _LOCK_AT)
         self._weights: mmap.mmap | None = None
 
     def update(self, **changes: int) -> None:
         """Changes fields of MailState, all at once as the actor sees it."""
         self.state = self.state._replace(beat_ns=time.monotonic_ns(), **changes)
-        number = _LOCK.unpack_from(self._page, _LOCK_AT)[0] | 1
-        _LOCK.pack_into(self._page, _LOCK_AT, number)
+        self._lock.begin()
         _STATE.pack_into(self._page, _STATE_AT, *self.state)
-        _LOCK.pack_into(self._page, _LOCK_AT, number + 1)
+        self._lock.end()
 
     def say(self, status: LinkStatus, text: str = "") -> None:
         """Leaves a status and a line for the actor to show."""
@@ -124,7 +126,7 @@ class MailboxWriter:
     def put_weights(self, weights: FlatWeights) -> None:
         """Makes `weights` the newest in the mailbox."""
         table = msgspec.msgpack.encode(weights.table)
-        need = _HALF.size + len(table) + len(weights.data)
+        need = _BODY_AT + len(table) + len(weights.data)
         state = self.state
         number = state.weights_file
         if self._weights is None or len(self._weights) // 2 < need:
@@ -132,14 +134,15 @@ class MailboxWriter:
             self._weights = self._new_file(number, need)
         half = 1 - state.weights_half
         start = half * (len(self._weights) // 2)
-        lock = _LOCK.unpack_from(self._weights, start)[0] | 1
+        lock = SeqLock(self._weights, start)
+        lock.begin()
         head = (weights.version, len(table), len(weights.data), weights.crc)
-        _HALF.pack_into(self._weights, start, lock, *head)
-        body = start + _HALF.size
+        _HALF.pack_into(self._weights, start + NUMBER.size, *head)
+        body = start + _BODY_AT
         self._weights[body : body + len(table)] = table
         body += len(table)
         self._weights[body : body + len(weights.data)] = weights.data
-        _HALF.pack_into(self._weights, start, lock + 1, *head)
+        lock.end()
         self.update(
             weights_file=number,
             weights_half=half,
@@ -177,6 +180,7 @@ class MailboxReader:
     def __init__(self, directory: Path, actor: str, epoch: int) -> None:
         self._directory, self._actor, self._epoch = directory, actor, epoch
         self._page = _open_page(directory / f"{actor}.mail")
+        self._lock = SeqLock(self._page, _LOCK_AT)
         self._weights: mmap.mmap | None = None
         self._file = -1
         self._last = MailState()
@@ -184,12 +188,9 @@ class MailboxReader:
 
     def state(self) -> MailState:
         """One consistent reading; the last one while the block stays half written."""
-        for _ in range(_TRIES):
-            before = _LOCK.unpack_from(self._page, _LOCK_AT)[0]
-            fields = _STATE.unpack_from(self._page, _STATE_AT)
-            if before % 2 == 0 and _LOCK.unpack_from(self._page, _LOCK_AT)[0] == before:
-                self._last = MailState(*fields)
-                break
+        fields = self._lock.read(lambda: _STATE.unpack_from(self._page, _STATE_AT))
+        if fields is not None:
+            self._last = MailState(*fields)
         return self._last
 
     @property
@@ -210,13 +211,20 @@ class MailboxReader:
         if page is None:
             return None
         start = state.weights_half * (len(page) // 2)
-        lock, version, table_bytes, data_bytes, crc = _HALF.unpack_from(page, start)
-        body = start + _HALF.size
-        if lock % 2 or body + table_bytes + data_bytes > start + len(page) // 2:
+
+        def look() -> tuple[int, bytes, bytes, int]:
+            version, table_bytes, data_bytes, crc = _HALF.unpack_from(page, start + NUMBER.size)
+            body = start + _BODY_AT
+            if body + table_bytes + data_bytes > start + len(page) // 2:
+                return version, b"", b"", ~crc
+            data = body + table_bytes
+            return version, page[body:data], page[data : data + data_bytes], crc
+
+        found = SeqLock(page, start).read(look, tries=1)
+        if found is None:
             return None
-        table = page[body : body + table_bytes]
-        data = page[body + table_bytes : body + table_bytes + data_bytes]
-        if _LOCK.unpack_from(page, start)[0] != lock or crc32c(data) != crc:
+        version, table, data, crc = found
+        if crc32c(data) != crc:
             return None
         return unpack(msgspec.msgpack.decode(table, type=Table), data), version
 

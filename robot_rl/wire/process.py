@@ -6,12 +6,13 @@ import os
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
-from robot_rl.errors import ConfigError, RobotRLError
+from robot_rl.errors import ConfigError, RobotRLError, UserCodeError
 from robot_rl.wire.parent import die_with_parent
 
 Config = TypeVar("Config", bound=msgspec.Struct)
@@ -102,18 +103,23 @@ def module_command(module: str, config: msgspec.Struct) -> list[str]:
 
 
 def run_main(
-    module: str, kind: type[Config], run: Callable[[Config], None], arguments: Sequence[str]
+    module: str, kind: Any, run: Callable[[Config], None], arguments: Sequence[str]
 ) -> int:
-    """Reads the config from the one argument and runs; 2 with one readable line on failure."""
+    """Reads the config (of type `kind`, or of one of a union) from the one argument and runs.
+
+    2 with one readable line on failure; above it the traceback of what a user's code raised.
+    """
     try:
         if len(arguments) != 1:
-            raise ConfigError(f"usage: python -m {module} '<{kind.__name__} as JSON>'")
+            raise ConfigError(f"usage: python -m {module} '<its config as JSON>'")
         try:
             config = msgspec.json.decode(arguments[0], type=kind)
         except msgspec.MsgspecError as error:
-            raise ConfigError(f"{kind.__name__}: {error}") from error
+            raise ConfigError(f"{module}: {error}") from error
         run(config)
     except (RobotRLError, OSError) as error:
+        if isinstance(error, UserCodeError):
+            traceback.print_exception(error.__cause__)
         print(f"ERROR {error}", file=sys.stderr, flush=True)
         return 2
     return 0

@@ -4,9 +4,10 @@ Each head ends with its CRC32C. `extra` is a chunk header (Data) and `body` a pa
 weights; both are empty in other messages. An actor is known by the id in its messages, never by its
 routing id. Everything below `next_sequence` of an (actor, epoch) is in the log.
 
-I/O process -> ingest: Hello, Data, Get, Beat     ingest -> I/O process: Welcome, Ack, News, Part
+I/O process -> ingest: Hello, Data, Get, Beat, Amend
+ingest -> I/O process: Welcome, Ack, News, Part, Amended
 learner -> ingest: Part, Grant, SetControl, Pulse      ingest -> learner: Stats
-operator -> ingest: SetControl, Ask; viewer: Ask       ingest -> both: Stats
+operator -> ingest: SetControl, Ask, Amend; viewer: Ask      ingest -> them: Stats, Amended
 ingest -> both: Refusal
 """
 
@@ -154,15 +155,36 @@ class Part(msgspec.Struct, frozen=True, tag="part"):
 
 
 class Grant(msgspec.Struct, frozen=True, tag="grant"):
-    """The learner allows the log to grow to `total_steps` STEP records."""
+    """The learner allows the log to grow to `total_steps` STEP records of training episodes."""
 
     total_steps: Count
+    version: Count = 0
+    """Ingest holds the grant back until it has weights of this version or a newer one: who is told
+    of the credit is told of the version too (see News)."""
 
 
 class SetControl(msgspec.Struct, frozen=True, tag="steer"):
-    """The learner or a console commands all actors."""
+    """The learner or a console commands the actors."""
 
     kind: ControlKind
+    actor: str = ""
+    """Whom; "" is everyone, also whoever was commanded by name before."""
+
+
+class Amend(msgspec.Struct, frozen=True, tag="amend"):
+    """An amendment of the log (see data/amend.py), encoded in the body; answered with Amended once
+    it is durable. Sent again until then: its own token makes it taken once."""
+
+    after: Sequence = 0
+    """Ingest does nothing while its log has fewer records of the amended life: what an actor says
+    of an episode comes behind the episode."""
+
+
+class Amended(msgspec.Struct, frozen=True, tag="amended"):
+    """The amendment of this token is in the log; or why it never will be."""
+
+    token: Epoch
+    refusal: str = ""
 
 
 class Pulse(msgspec.Struct, frozen=True, tag="pulse"):
@@ -176,6 +198,9 @@ class Pulse(msgspec.Struct, frozen=True, tag="pulse"):
 class Ask(msgspec.Struct, frozen=True, tag="ask"):
     """A console's look; answered with Stats."""
 
+    number: Count = 0
+    """Given back in `Stats.answers`."""
+
 
 class ActorStats(msgspec.Struct, frozen=True):
     """One actor as ingest sees it."""
@@ -186,7 +211,7 @@ class ActorStats(msgspec.Struct, frozen=True):
     records: int
     """Of this life, in the log."""
     steps: int
-    """STEP records of this life, in the log."""
+    """STEP records of this life's training episodes, in the log."""
     allowed: int
     """Steps granted to this life."""
     heard_ms: int
@@ -201,6 +226,8 @@ class ActorStats(msgspec.Struct, frozen=True):
     """It obeys a PAUSE, perhaps of another ingest; its running episode goes on to its end."""
     resting: bool
     """Paused, and its control loop stands between episodes."""
+    plant: list[str] = []
+    """How its robot differs from the one that the log was begun with, where it may."""
 
 
 class Stats(msgspec.Struct, frozen=True, tag="stats"):
@@ -209,7 +236,7 @@ class Stats(msgspec.Struct, frozen=True, tag="stats"):
     records: int
     """In the log."""
     steps: int
-    """STEP records in the log."""
+    """STEP records of training episodes in the log."""
     granted: int
     weights_version: int
     quarantined: int
@@ -222,7 +249,7 @@ class Stats(msgspec.Struct, frozen=True, tag="stats"):
     """Records that a restarted sender no longer had."""
     queue: int
     """Received and not yet acknowledged chunks."""
-    sync_ms: float
+    sync_ms: Annotated[float, msgspec.Meta(ge=0)]
     """What a crash of the whole host may cost, at most (plus one disk sync)."""
     updates: int
     learner_age_ms: int
@@ -231,7 +258,16 @@ class Stats(msgspec.Struct, frozen=True, tag="stats"):
     denied: int = 0
     """Connections that were refused: no key, an unknown or revoked one, another server's."""
     control: Control = Control()
-    """The newest command."""
+    """The newest command to everyone."""
+    controls: dict[str, Control] = {}
+    """Newer ones to single actors, by id."""
+
+    answers: Count = 0
+    """`Ask.number` of the question; 0 for a Pulse."""
+
+    def control_of(self, actor: str) -> Control:
+        """What an actor is told to do."""
+        return self.controls.get(actor, self.control)
 
 
 class Refusal(msgspec.Struct, frozen=True, tag="refusal"):
@@ -252,6 +288,8 @@ Message: TypeAlias = (
     | Part
     | Grant
     | SetControl
+    | Amend
+    | Amended
     | Pulse
     | Ask
     | Stats
@@ -271,11 +309,17 @@ def sealed(text: bytes) -> bytes:
     return text + crc32c(text).to_bytes(SUM_BYTES, "little")
 
 
+def unsealed(data: bytes) -> memoryview:
+    """What `sealed` was given; raises WireError where its CRC32C does not match."""
+    text = memoryview(data)[:-SUM_BYTES]
+    if crc32c(text) != int.from_bytes(data[-SUM_BYTES:], "little") or not text:
+        raise WireError("not a message: its CRC32C does not match, it was damaged on its way")
+    return text
+
+
 def decode(head: bytes) -> Message:
     """Reads a head frame; raises WireError on anything else."""
-    text = memoryview(head)[:-SUM_BYTES]
-    if crc32c(text) != int.from_bytes(head[-SUM_BYTES:], "little") or not text:
-        raise WireError("not a message: its CRC32C does not match, it was damaged on its way")
+    text = unsealed(head)
     try:
         return _DECODER.decode(text)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:

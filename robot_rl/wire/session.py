@@ -11,13 +11,13 @@ import time
 from dataclasses import dataclass, field
 
 from robot_rl.errors import HandshakeError, WireError
-from robot_rl.specs import EnvSpec
 from robot_rl.wire import handshake
 from robot_rl.wire import protocol as p
 from robot_rl.wire.connection import Connection
 from robot_rl.wire.flight import Flight
 from robot_rl.wire.keys import ClientKeys
 from robot_rl.wire.mailbox import LinkStatus, MailboxWriter
+from robot_rl.wire.outbox import Outbox
 from robot_rl.wire.sockets import Received
 from robot_rl.wire.spool import Spool
 from robot_rl.wire.spool_segment import Life
@@ -36,6 +36,7 @@ class IngestSession:
     actor: str
     spool: Spool
     mailbox: MailboxWriter
+    outbox: Outbox
     flight: Flight = field(default_factory=Flight)
     insecure: bool = False
     keys: ClientKeys | None = None
@@ -61,8 +62,8 @@ class IngestSession:
 
     @property
     def idle(self) -> bool:
-        """Everything that is in the spool has been acknowledged."""
-        return not self.flight.waits and self.spool.peek() is None
+        """Everything in the spool has been acknowledged, every amendment answered."""
+        return not self.flight.waits and not self.outbox.entries and self.spool.peek() is None
 
     def attach(self, life: Life, first_sequence: int) -> None:
         """A (new) life whose records may come; greeted as soon as older ones are sent."""
@@ -91,6 +92,8 @@ class IngestSession:
             return busy
         if now - self._beat_at > BEAT_S:
             self._beat(now)
+        for entry in self.outbox.due(now):
+            self._connection.dealer.send(p.encode(p.Amend(entry.after)), b"", entry.payload)
         return self._send() or busy
 
     def close(self) -> None:
@@ -117,7 +120,7 @@ class IngestSession:
         life = self.life
         kept = [s.first_sequence for s in self.spool.segments if s.life == life and not s.empty]
         first = kept[0] if kept else self._latest[1] if self._latest else 0
-        schema = EnvSpec.from_json(life.spec).sha256()
+        schema = handshake.schema_of(life)
         greeting = handshake.hello(
             life.actor, life.epoch, self.spool.identity, first, life.spec, schema
         )
@@ -143,6 +146,8 @@ class IngestSession:
                 self._welcome(parsed.news, now)
             case p.Refusal(reason, retry):
                 self._refused(reason, retry)
+            case p.Amended(token, refusal):
+                self.outbox.answered(token, refusal)
             case p.Hello():
                 self._let_go(now)
             case _:

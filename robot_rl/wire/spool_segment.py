@@ -130,7 +130,10 @@ def load_segment(path: Path) -> tuple[Segment | None, str]:
 
 
 def holds_records(directory: Path) -> bool:
-    """Whether a spool that nobody uses has chunks, acknowledged or not; changes nothing."""
+    """Whether a spool that nobody uses has chunks, acknowledged or not, or amendments; changes
+    nothing."""
+    if any(directory.glob("*.amend")):
+        return True
     for path in directory.glob("*.spool"):
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:

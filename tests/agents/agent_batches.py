@@ -9,7 +9,7 @@ SPEC = EnvSpec(
     name="small",
     observation=(ArraySpec("state", (5,)),),
     action=ArraySpec("action", (3,), low=-1.0, high=1.0),
-    command_dim=3,
+    command_layout=(("command", 3),),
     rate_hz=10.0,
 )
 

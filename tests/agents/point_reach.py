@@ -12,7 +12,7 @@ SPEC = EnvSpec(
     name="point reach",
     observation=(ArraySpec("state", (4,)),),
     action=ArraySpec("action", (2,), low=-1.0, high=1.0),
-    command_dim=2,
+    command_layout=(("command", 2),),
     rate_hz=0.0,
 )
 STEP, RADIUS, LIMIT = 0.25, 0.15, 20

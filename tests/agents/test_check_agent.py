@@ -30,7 +30,7 @@ IMAGES = EnvSpec(
         ArraySpec("external", (64, 64, 3), "uint8", 0, 255),
     ),
     action=ArraySpec("action", (3,), low=-1.0, high=1.0),
-    command_dim=3,
+    command_layout=(("command", 3),),
     rate_hz=10.0,
 )
 UTD, ROWS = 2, 8

@@ -1,121 +1,50 @@
-"""The verb runs every area for a moment and gives the documented keys; its errors are readable."""
+"""`robot-rl bench` measures a run's own parts and says of each whether it is fast enough."""
 
 from __future__ import annotations
 
 import json
 import math
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from robot_rl.bench.companion import ROOT, Companion
-from robot_rl.bench.figures import Figure, figures_of
-from robot_rl.bench.peers import PEERS, SCRIPTS, check_interpreter
-from robot_rl.bench.turns import machine, medians
+from robot_rl.bench.figure import Figure, percentiles
 from robot_rl.cli import main
-from robot_rl.commands.bench import AREAS, aim, number
-from robot_rl.errors import ConfigError
+
+FAST = ["--quick", "agent.learner.compile=false"]
 
 
-@pytest.mark.parametrize("area", sorted(AREAS))
-def test_every_area_runs_and_gives_its_figures(
-    area: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["bench", area, "--quick", "--json"]) == 0
+def test_every_part_is_measured_and_judged(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "--json", *FAST, "task=reach", "agent.utd=3"]) == 2
+    assert "agent.utd" in capsys.readouterr().err
+    assert main(["bench", "--json", *FAST, "task=reach", "agent.replay.utd=3"]) == 0
     result = json.loads(capsys.readouterr().out)
-    assert result["quick"] is True
-    assert {"processor", "cores", "load_average", "date", "torch_threads"} <= set(result["machine"])
-    assert set(result["results"]) == {area}
-    assert result["figures"]
-    for figure in result["figures"]:
-        assert figure["area"] == area
+    figures = {(f["part"], f["what"]): f for f in result["figures"]}
+    assert {part for part, _ in figures} == {
+        "environment", "policy", "replay", "learner", "wire", "loop"
+    }  # fmt: skip
+    for figure in figures.values():
         assert math.isfinite(figure["value"])
         assert figure["value"] > 0
-        assert set(figure["ratios"]) == set(figure["peers"])
+        assert (figure["verdict"] == "") is (figure["limit"] is None)
+    assert figures["learner", "critic updates"]["limit"] == 30  # 3 updates a step at 10 Hz
+    assert result["seconds_at_least"] > 0
+    assert result["machine"]["cores"] >= 1
 
 
-def test_the_table_has_a_line_a_figure(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["bench", "policy", "--quick"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    line = next(line for line in lines if "MLP 256x256, p50" in line)
-    assert "<= 60" in line
-    assert "torch eager" in line
-    assert any("processor" in line and "load_average" in line for line in lines)
+def test_people_get_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", *FAST, "task=reach"]) == 0
+    text = capsys.readouterr().out
+    assert "environment" in text
+    assert "simulated steps take" in text
 
 
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (["polcy"], ["no benchmark 'polcy'", "did you mean 'policy'?", "transport"]),
-        (["policy", "--rounds", "0"], ["--rounds 0", "valid: 1 or more"]),
-        (["policy", "--peer-python", "/no/such"], ["--peer-python '/no/such'", "valid:"]),
-        (["policy", "--peer-python", "/bin/true"], ["does not run Python"]),
-    ],
-)
-def test_bad_input_ends_in_one_readable_line(
-    arguments: list[str], words: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["bench", *arguments]) == 2
-    error = capsys.readouterr().err.strip()
-    assert len(error.splitlines()) == 1
-    assert all(word in error for word in words), error
-
-
-def test_peers_have_scripts_and_known_areas() -> None:
-    for kind in PEERS:
-        assert (SCRIPTS / kind.script).is_file()
-        assert kind.area in AREAS
-    for area in AREAS:
-        names = [kind.name for kind in PEERS if kind.area == area]
-        assert len(names) == len(set(names))
-
-
-def test_a_companion_answers_and_a_dead_one_is_named(tmp_path: Path) -> None:
-    script = tmp_path / "peer.py"
-    script.write_text(
-        "from answering import answer\n"
-        "def measure(n):\n"
-        "    print('noise on standard output')\n"
-        "    return {'half': n / (n - 3)}\n"
-        "answer({'peer': '1'}, measure)\n"
-    )
-    with Companion("peer", [sys.executable, str(script)]) as peer:
-        assert peer.versions == {"peer": "1"}
-        assert peer.measure(n=6) == {"half": 2.0}
-        with pytest.raises(ConfigError, match=r"'peer' ended with code 1: .*ZeroDivisionError"):
-            peer.measure(n=3)
-        with pytest.raises(ConfigError, match="'peer' ended"):
-            peer.measure(n=6)
-
-
-def test_an_interpreter_is_checked() -> None:
-    assert check_interpreter(sys.executable) == sys.executable
-    assert (ROOT / "robot_rl").is_dir()
-
-
-def test_medians_go_into_dictionaries_and_keep_words() -> None:
-    rounds = [{"a": 1.0, "in": {"b": value}, "word": "x", "list": [1]} for value in (5.0, 1.0, 2.0)]
-    assert medians(rounds) == {"a": 1.0, "in": {"b": 2.0}, "word": "x", "list": [1]}
-
-
-def test_a_figure_says_what_was_reached() -> None:
-    rate = Figure("env", "steps", 600.0, "1/s", least=500, peers={"other": 200.0})
-    assert rate.reached is True
-    assert rate.ratios == {"other": 3.0}
-    delay = Figure("policy", "p50", 80.0, "µs", most=60, peers={"other": 160.0}, inverted=True)
-    assert delay.reached is False
-    assert delay.ratios == {"other": 2.0}
-    assert Figure("loop", "late", 1.0, "µs").reached is None
-    beside = Figure("learner", "float32", 95.0, "1/s", peers={"jax": 100.0}, least_ratio=0.9)
-    assert beside.reached is True
-    assert replace(beside, peers={"jax": 100.0, "faster": 110.0}).reached is False
-    assert aim(beside) == "ratio >= 0.9"
-    assert (aim(rate), aim(delay)) == (">= 500", "<= 60")
-    assert [number(value) for value in (12345.6, 12.34, 0.567)] == ["12,346", "12.3", "0.57"]
-
-
-def test_figures_of_nothing_is_nothing() -> None:
-    assert figures_of({}) == []
-    assert machine()["cores"] >= 1
+def test_a_verdict_follows_from_the_limit() -> None:
+    rate = Figure("environment", "steps", 600.0, "1/s", 500.0, "50 Hz", at_least=True)
+    assert rate.verdict == "fast enough for 50 Hz (≥ 500 1/s)"
+    assert replace(rate, value=400.0).verdict == "too slow for 50 Hz (≥ 500 1/s)"
+    late = Figure("loop", "lateness", 6.0, "ms", 5.0, "the slack")
+    assert late.verdict == "too slow for the slack (≤ 5 ms)"
+    assert replace(late, value=5.0).enough is True
+    assert (replace(late, limit=None).enough, replace(late, limit=None).verdict) == (None, "")
+    assert percentiles([1.0, 2.0, 3.0]) == pytest.approx((2.0, 2.98))

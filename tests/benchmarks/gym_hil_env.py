@@ -1,6 +1,5 @@
 """gym-hil's pick cube, random actions, resets included; with two cameras on request.
 
-export PYTHONPATH=robot_rl/bench/peer
 python tests/benchmarks/gym_hil_env.py <<< '{"steps": 60}'
 """
 

@@ -4,7 +4,6 @@ The same work as robot_rl.agents.sac: LayerNorm critics 2 x 256 in one batched e
 over a random pair of target critics, no entropy in the target, Adam, Polyak, observations scaled;
 then one actor and one temperature update. One core, so one thread.
 
-    export PYTHONPATH=robot_rl/bench/peer
     python tests/benchmarks/jax_rlpd.py <<< '{"critics": 10, "blocks": 20}'
 """
 

@@ -3,7 +3,6 @@
 One block is `utd` critic updates with LeRobot's optimisers, gradient clipping and target update,
 then one actor and one temperature update. Two of its critics make a target, as in ours.
 
-    export PYTHONPATH=robot_rl/bench/peer
     python tests/benchmarks/lerobot_sac.py <<< '{"critics": 2, "blocks": 3}'
 """
 

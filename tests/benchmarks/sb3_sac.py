@@ -1,6 +1,5 @@
 """Stable-Baselines3's SAC as it ships: `train()`, an actor update with every critic update.
 
-export PYTHONPATH=robot_rl/bench/peer
 python tests/benchmarks/sb3_sac.py <<< '{"critics": 2, "updates": 100}'
 """
 

@@ -37,5 +37,5 @@ def test_recorded_once_and_anew_for_another_task(tmp_path: Path) -> None:
 def test_named_demos_that_were_judged_otherwise_are_refused(tmp_path: Path) -> None:
     path = recorded(tmp_path)
     assert recorded(tmp_path, f"demos.path={path}") == path
-    with pytest.raises(SpecError, match=r"extra judged_tolerance: 0\.03 != 0\.015"):
+    with pytest.raises(SpecError, match=r"facts judged_tolerance: 0\.03 != 0\.015"):
         recorded(tmp_path, f"demos.path={path}", "task.tolerance=0.03")

@@ -19,7 +19,7 @@ SPEC = EnvSpec(
     name="Test/Arm",
     observation=(ArraySpec("state", (3,)),),
     action=ArraySpec("action", (2,), low=-1.0, high=1.0),
-    command_dim=8,
+    command_layout=(("command", 8),),
     rate_hz=10.0,
 )
 IMAGE_SPEC = replace(

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from log_streams import SPEC, episode, random_stream, write_log
 
-from robot_rl.data import amend
 from robot_rl.data.amend import Amendment
 from robot_rl.data.dataset_info import dataset_info, verify
 from robot_rl.data.episodes import Episode, read_episodes
@@ -20,6 +19,7 @@ from robot_rl.data.replay import Replay
 from robot_rl.data.segments import list_segments
 from robot_rl.errors import DataError, PoisonedDataError
 from robot_rl.types import Source
+from robot_rl.wire.amendment import decode
 from robot_rl.wire.record import Kind
 
 BASE = Amendment("discard", "a", 1, 0)
@@ -110,7 +110,7 @@ def test_nan_in_a_relabel_is_refused(path: Path) -> None:
     with pytest.raises(PoisonedDataError, match="reward nan"):
         amended(path, replace(BASE, action="relabel", reward=math.nan))
     with pytest.raises(DataError, match="not an amendment"):
-        amend.decode(b"\x81\xa1x\x01")
+        decode(b"\x81\xa1x\x01")
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -260,7 +260,7 @@ def test_kill_9_costs_no_whole_chunk_and_frees_the_folder(tmp_path: Path) -> Non
         while reader.position < 600:
             reader.poll()
         process.send_signal(signal.SIGKILL)
-        process.wait(10)
+        process.wait(60)
     seen = reader.position + sum(chunk.header.count for chunk in reader.chunks())
     with LogWriter.open(tmp_path / "log", SPEC) as log:
         assert log.position >= 600

@@ -20,6 +20,7 @@ from robot_rl.data.segments import list_segments
 from robot_rl.errors import DataError
 from robot_rl.specs import ArraySpec
 from robot_rl.wire.chunk import HEADER_BYTES, ChunkKind, make_header, pack_header
+from robot_rl.wire.record import record_dtype
 
 TESTS = Path(__file__).parent
 
@@ -34,7 +35,7 @@ def test_a_missing_dataset_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("version", 2, "format version 2; this reads 1"),
+        ("version", 3, r"format version 3; this reads \(1, 2\)"),
         ("format", "other", "format 'other'"),
         ("codec", "pgn", "did you mean 'png'"),
         ("spec_sha256", "0" * 64, "do not belong together"),
@@ -108,7 +109,7 @@ def test_a_corrupt_middle_is_refused_by_name_and_left_alone(tmp_path: Path, plac
 def test_a_missing_middle_is_noticed(tmp_path: Path) -> None:
     path = tmp_path / "log"
     with LogWriter.create(path, SPEC) as log:
-        log.segment_bytes = 1000
+        log.segment_bytes = 1200
         for i in range(10):
             log.append_records(episode(5, number=i, sequence=6 * i), "a", 1)
     whole = tmp_path / "whole"
@@ -188,7 +189,7 @@ def test_a_chunk_that_decodes_to_more_than_a_chunk_may_have_is_refused() -> None
     camera = ArraySpec("camera", (640, 512, 3), "uint8", 0, 255)
     spec = replace(SPEC, observation=(*SPEC.observation, camera))
     count = 1 << 14
-    payload = bytes(count * (codec.lean_dtype(spec).itemsize + 4))
+    payload = bytes(count * (codec.lean_dtype(record_dtype(spec), spec).itemsize + 4))
     for read in (codec.decode, codec.decode_lean):
         with pytest.raises(DataError, match="decoded bytes; at most"):
             read(payload, count, spec)

@@ -34,7 +34,8 @@ def make_limits(**changes: object) -> Limits:
         velocity=0.4,
         angular_velocity=1.5,
     )
-    return replace(limits, joint_low=(-3.0,) * 7, joint_high=(3.0,) * 7, **changes)  # type: ignore[arg-type]
+    wide = {"joint_low": (-3.0,) * 7, "joint_high": (3.0,) * 7}
+    return replace(limits, **(wide | changes))  # type: ignore[arg-type]
 
 
 class Recorder(FakeRobot):
@@ -215,7 +216,7 @@ def test_a_stop_after_another_fault_makes_it_a_persons_to_clear() -> None:
     send(robot, START)
     robot.clock.sleep_until(robot.clock.now_ns() + 500_000_000)
     robot.trip("emergency stop")
-    with pytest.raises(RobotFault, match="watchdog.*; emergency stop"):
+    with pytest.raises(RobotFault, match=r"watchdog.*; emergency stop"):
         robot.move_to(START)
 
 
@@ -233,6 +234,14 @@ def test_rearming_holds_where_the_arm_was_moved_to_meanwhile() -> None:
     assert state.fault == ""
     assert np.allclose(state.setpoint[0, :3], (0.6, -0.1, 0.2))
     assert np.allclose(state.pose[0, :3], (0.6, -0.1, 0.2))
+
+
+def test_rearming_clears_a_fault_of_the_arm_that_no_tick_has_seen_yet() -> None:
+    robot, inner = safe()
+    inner.fail("reflex")
+    assert robot.read().fault == "reflex"
+    robot.rearm()
+    assert send(robot, START).fault == ""
 
 
 def test_rearming_without_a_fault_changes_nothing() -> None:

@@ -53,10 +53,10 @@ def random_goals(
     return goals
 
 
-def emitted(limits: Limits, seed: int, goals: int, *, leash: bool) -> Array:
+def emitted(limits: Limits, seed: int, goals: int, *, clip: bool) -> Array:
     """Setpoints (n, 7) while goals change every 1 to 12 ticks; the arm follows ideally or lags."""
     rng = np.random.default_rng(seed)
-    limiter = SetpointLimiter(limits, GAINS if leash else {}, DT)
+    limiter = SetpointLimiter(limits, GAINS if clip else {}, DT)
     limiter.seed(START)
     measured, poses = list(START), [list(START)]
     for position, quat in random_goals(rng, goals, limits):
@@ -72,12 +72,12 @@ def emitted(limits: Limits, seed: int, goals: int, *, leash: bool) -> Array:
     return np.array(poses)
 
 
-@pytest.mark.parametrize("leash", [False, True])
+@pytest.mark.parametrize("clip", [False, True])
 @pytest.mark.parametrize(
     "limits", [make_limits(), make_limits(jerk=200.0, angular_jerk=300.0)], ids=["fr3", "low-jerk"]
 )
-def test_random_goals_never_break_a_limit(limits: Limits, leash: bool) -> None:
-    poses = emitted(limits, seed=3, goals=4000, leash=leash)
+def test_random_goals_never_break_a_limit(limits: Limits, clip: bool) -> None:
+    poses = emitted(limits, seed=3, goals=4000, clip=clip)
     assert np.isfinite(poses).all()
     assert violations(poses, DT, limits) == []
 
@@ -86,7 +86,7 @@ def test_random_goals_never_break_a_limit(limits: Limits, leash: bool) -> None:
 @pytest.mark.parametrize("seed", range(20))
 def test_random_goals_never_break_a_limit_at_length(seed: int) -> None:
     """About 500,000 ticks."""
-    poses = emitted(make_limits(), seed=seed, goals=4000, leash=seed % 2 == 0)
+    poses = emitted(make_limits(), seed=seed, goals=4000, clip=seed % 2 == 0)
     assert violations(poses, DT, make_limits()) == []
 
 
@@ -94,7 +94,7 @@ def test_the_judge_sees_a_limiter_without_walls(monkeypatch: pytest.MonkeyPatch)
     """Planted bug: the fuzz above must fail when braking at the walls is left out."""
     monkeypatch.setattr("robot_rl.drivers.setpoint.stops_in_box", lambda *_: True)
     limits = make_limits()
-    lines = violations(emitted(limits, seed=3, goals=4000, leash=False), DT, limits)
+    lines = violations(emitted(limits, seed=3, goals=4000, clip=False), DT, limits)
     assert any("outside the workspace" in line for line in lines)
 
 

@@ -107,8 +107,9 @@ def test_protocols_hold() -> None:
     assert isinstance(world, World)
 
 
-def test_a_cube_is_gripped_lifted_and_carried_without_slip() -> None:
-    robot, world = built()
+@pytest.mark.parametrize("joint_control", [False, True])
+def test_a_cube_is_gripped_lifted_and_carried_without_slip(joint_control: bool) -> None:
+    robot, world = built(joint_control=joint_control)
     robot.move_to(at(0.5, 0, 0.1), np.array([0.08]))
     step_towards(robot, at(0.5, 0, 0.02), 0.08, 10)
     step_towards(robot, at(0.5, 0, 0.02), 0.0, 8)
@@ -254,12 +255,13 @@ def test_inverse_kinematics_reaches_the_workspace_and_says_when_not() -> None:
 def test_cameras_show_the_scene_and_close() -> None:
     robot, world = built(image_size=[48, 64])
     cameras = world.cameras()
-    assert sorted(cameras) == ["external", "wrist"]
+    assert sorted(cameras) == ["external", "scene", "wrist"]
+    assert cameras["scene"].shape == (480, 640, 3)
     robot.move_to(at(0.4, 0, 0.2))
     before = cameras["external"].read()
     assert before.image.shape == cameras["external"].shape == (48, 64, 3)
     assert before.image.dtype == np.uint8
-    assert before.boot_id == robot.clock.boot_id
+    assert (before.stamp_ns, before.boot_id) == (robot.clock.now_ns(), robot.clock.boot_id)
     world.set_object_pose("cube", np.array([0.6, 0.2, 0.3, 1.0, 0.0, 0.0, 0.0]))
     after = cameras["external"].read()
     assert (before.image != after.image).any()
@@ -267,6 +269,19 @@ def test_cameras_show_the_scene_and_close() -> None:
     cameras["wrist"].close()
     assert cameras["external"].read().image.std() > 0.0
     world.close()
+
+
+def test_the_camera_of_the_videos_sees_the_whole_arm_and_every_place_of_a_task() -> None:
+    _, world = built()
+    camera = world.model.camera("scene").id
+    position, axes = world.data.cam_xpos[camera], world.data.cam_xmat[camera].reshape(3, 3)
+    arm = [world.model.body(name).id for name in (*(f"fr3_link{i}" for i in range(8)), "hand")]
+    corners = [(x, y, z) for x in (0.3, 0.7) for y in (-0.25, 0.25) for z in (0.0, 0.3)]
+    for point in (*world.data.xpos[arm], *corners):
+        x, y, z = axes.T @ (np.array(point) - position)
+        half = -z * np.tan(np.deg2rad(world.model.cam_fovy[camera]) / 2)
+        assert abs(y) < 0.95 * half, point
+        assert abs(x) < 0.95 * half * 640 / 480, point
 
 
 def test_real_time_does_not_run_ahead_of_the_wall() -> None:

@@ -8,6 +8,7 @@ from importlib import resources
 import pytest
 
 from robot_rl.config import load_config, plain, target_class
+from robot_rl.envs.gym_env import GymEnv
 from robot_rl.factory import make_env
 from robot_rl.testing.check_env import check_env
 
@@ -42,10 +43,17 @@ def test_the_gym_config_conforms() -> None:
 
 def test_keyword_arguments_of_gymnasium_reach_it() -> None:
     cfg = load_config(["env=gym", "env.id=Pendulum-v1", "+env.kwargs.g=1.5"])
-    assert make_env(cfg)._inner.unwrapped.g == 1.5
+    env = make_env(cfg)
+    assert isinstance(env, GymEnv)
+    assert env._inner.unwrapped.g == 1.5  # type: ignore[attr-defined]
 
 
 def test_action_settings_reach_the_environment() -> None:
     env = make_env(load_config(["env.action.axes=[x,y,z,gripper]", "env.action.frame=base"]))
-    assert env.data_spec.action_dim == 4
-    assert env.data_spec.action_frame == "base"
+    assert env.spec.action_dim == 4
+    assert env.spec.action_frame == "base"
+
+
+@pytest.mark.parametrize("action", ["twist", "pose"])
+def test_every_action_config_conforms(action: str) -> None:
+    check_env(make_env(load_config(["task=reach", f"env/action={action}"])))

@@ -26,6 +26,23 @@ def test_they_are_what_they_stand_for() -> None:
     assert isinstance(FakeWorld(), World)
 
 
+def test_two_arms_carry_in_the_world_frame_what_their_own_bases_see_elsewhere() -> None:
+    """The second arm stands at (1, 0, 0) and looks back: its own +x is the world's -x."""
+    bases = np.array([[0.0, 0, 0, 1, 0, 0, 0], [1.0, 0, 0, 0, 0, 0, 1]])
+    world = FakeWorld()
+    robot = FakeRobot(world, n_arms=2, base_poses=bases, speed=10.0)
+    world.build(Scene("", objects=("cube",)))
+    robot.connect()
+    world.set_object_pose("cube", np.array([0.7, 0.0, 0.3, 1, 0, 0, 0]))
+    goal = robot.read().setpoint
+    goal[0, 0], goal[1, 0] = 0.4, 0.3  # in the world at x = 0.4 and 0.7
+    for width, shift in ((0.08, 0.0), (0.0, 0.0), (0.0, 0.1)):
+        goal[1, 0] = 0.3 + shift
+        robot.command(CartesianCommand(goal, np.array([0.08, width]), robot.clock.now_ns()))
+        robot.clock.sleep_until(robot.clock.now_ns() + 100_000_000)
+    assert np.allclose(world.object_pose("cube")[:3], [0.6, 0.0, 0.3])
+
+
 def test_the_setpoint_runs_at_its_speed() -> None:
     robot = connected()
     state = robot.read()
@@ -74,7 +91,7 @@ def test_a_closing_gripper_carries_what_is_beside_it() -> None:
     env = RobotEnv(fake_bundle(), PickCube())
     env.reset(seed=0)
     for _ in range(40):
-        *_, terminated, _, info = env.step(env.expert_action())
-        if terminated:
+        now = env.step(env.expert_action())
+        if now.terminated:
             break
-    assert info["success"] == 1
+    assert now.success == 1

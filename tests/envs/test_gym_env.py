@@ -75,18 +75,18 @@ def test_actions_are_rescaled_and_clipped() -> None:
     env = toy()
     env.reset(seed=0)
     for action, native in (([-1, -1], [-2, 0]), ([0, 1], [0, 10]), ([5, 0.5], [2, 7.5])):
-        *_, info = env.step(np.array(action, np.float32))
-        np.testing.assert_allclose(info["commanded"], native)
-        np.testing.assert_allclose(info["executed"], np.clip(action, -1, 1))
+        now = env.step(np.array(action, np.float32))
+        np.testing.assert_allclose(now.commanded, native)
+        np.testing.assert_allclose(now.executed, np.clip(action, -1, 1))
         np.testing.assert_allclose(env._inner.unwrapped.actions[-1], native)  # type: ignore[attr-defined]
-    assert env.data_spec.action_scale == (2.0, 5.0)
+    assert env.spec.action_scale == (2.0, 5.0)
 
 
 def test_observations_are_flattened_and_images_kept() -> None:
     env = toy()
-    assert env.data_spec.image_keys == ("deep.eye", "eye")
-    assert env.data_spec.state_layout == (("body.0", 4), ("body.1", 3), ("deep.flag", 2))
-    obs, _ = env.reset(seed=0)
+    assert env.spec.image_keys == ("deep.eye", "eye")
+    assert env.spec.state_layout == (("body.0", 4), ("body.1", 3), ("deep.flag", 2))
+    obs = env.reset(seed=0).obs
     assert set(obs) == {"deep.eye", "eye", "state"}
     assert obs["state"].shape == (9,)
     assert obs["state"][4:7].sum() == 1.0  # one-hot
@@ -94,29 +94,33 @@ def test_observations_are_flattened_and_images_kept() -> None:
 
 
 def test_an_image_alone_needs_no_state() -> None:
-    assert toy(observation=IMAGE).data_spec.vector_keys == ()
+    assert toy(observation=IMAGE).spec.vector_keys == ()
 
 
 def test_success_is_what_the_environment_says_or_not_judged() -> None:
     for told, success in (({}, -1), ({"is_success": 1.0}, 1), ({"success": np.False_}, 0)):
         env = toy(told=told)
         env.reset(seed=0)
-        assert env.step(np.zeros(2, np.float32))[4]["success"] == success
+        assert env.step(np.zeros(2, np.float32)).success == success
 
 
 def test_the_time_limit_can_be_replaced() -> None:
     env = GymEnv("Toy-v0", max_steps=3)
     env.reset(seed=0)
-    ends = [env.step(np.zeros(2, np.float32))[2:4] for _ in range(3)]
-    assert ends == [(False, False), (False, False), (False, True)]
+    steps = [env.step(np.zeros(2, np.float32)) for _ in range(3)]
+    assert [(step.terminated, step.truncated) for step in steps] == [
+        (False, False),
+        (False, False),
+        (False, True),
+    ]
 
 
 def test_stamps_count_simulated_time() -> None:
     env = GymEnv("Pendulum-v1")
-    assert env.data_spec.rate_hz == pytest.approx(20.0)
+    assert env.spec.rate_hz == pytest.approx(20.0)
     env.reset(seed=0)
-    *_, info = env.step(np.zeros(1, np.float32))
-    assert (info["action_stamp_ns"], info["stamp_ns"]) == (0, 50_000_000)
+    now = env.step(np.zeros(1, np.float32))
+    assert (now.action_stamp_ns, now.stamp_ns) == (0, 50_000_000)
 
 
 @pytest.mark.parametrize(
@@ -171,7 +175,7 @@ def test_nan_is_refused_on_every_way() -> None:
     assert env._inner.unwrapped.actions == []  # type: ignore[attr-defined]
     poisoned = toy(reward=float("nan"))
     poisoned.reset(seed=0)
-    with pytest.raises(PoisonedDataError, match="Toy-v0: reward nan"):
+    with pytest.raises(PoisonedDataError, match="reward nan"):
         poisoned.step(np.zeros(2, np.float32))
     box = spaces.Box(-1, 1, (2,))
     blind = toy(observation=box, observed=np.array([0.0, np.nan], np.float32))

@@ -48,9 +48,9 @@ class Watched:
         self.env.reset(seed=seed)
         while True:
             action = self.env.expert_action() + noise * rng.standard_normal(7)
-            _, _, terminated, truncated, info = self.env.step(action)
-            if terminated or truncated:
-                return int(info["success"])
+            now = self.env.step(action)
+            if now.terminated or now.truncated:
+                return int(now.success)
 
 
 @pytest.mark.parametrize(("hole_noise", "noise"), [(0.0, 0.0), (0.0, 0.1), (0.003, 0.0)])
@@ -145,9 +145,9 @@ def test_a_blow_at_full_speed_neither_sinks_in_nor_trips(seed: int) -> None:
     watched.env.reset(seed=seed)
     down = np.array([0, 0, 1, 0, 0, 0, -1], np.float32)
     for _ in range(15):
-        *_, info = watched.env.step(down)
-        assert not info["success"]
-        assert info["fault"] == ""
+        now = watched.env.step(down)
+        assert not now.success
+        assert now.fault == ""
     assert watched.touched > 0
     assert watched.penetration <= 1e-4
 
@@ -209,8 +209,8 @@ def test_resets_vary_with_the_seed_only() -> None:
     env = RobotEnv(make(), PegInsert(hole_noise=0.001))
     runs = []
     for seed in (1, 2, 1):
-        rows = [env.reset(seed=seed)[0]["state"]]
-        rows += [env.step(env.expert_action())[0]["state"] for _ in range(8)]
+        rows = [env.reset(seed=seed).obs["state"]]
+        rows += [env.step(env.expert_action()).obs["state"] for _ in range(8)]
         runs.append(np.stack(rows))
     assert np.abs(runs[0][0] - runs[1][0]).max() > 0.05
     assert np.array_equal(runs[0], runs[2])

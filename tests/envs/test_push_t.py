@@ -30,11 +30,11 @@ def run_expert(env: RobotEnv, seed: int, noise: float = 0.0) -> float:
     rng = np.random.default_rng(seed)
     env.reset(seed=seed)
     while True:
-        action = env.expert_action() + noise * rng.standard_normal(env.data_spec.action_dim)
-        _, _, terminated, truncated, info = env.step(action)
-        if terminated or truncated:
-            assert info["fault"] == ""
-            return float(info["metrics"]["coverage"])
+        action = env.expert_action() + noise * rng.standard_normal(env.spec.action_dim)
+        now = env.step(action)
+        if now.terminated or now.truncated:
+            assert now.fault == ""
+            return float(now.metrics["coverage"])
 
 
 @pytest.mark.parametrize(
@@ -126,8 +126,8 @@ def test_resets_vary_with_the_seed_only_and_the_expert_is_deterministic() -> Non
     env = RobotEnv(make(), PushT(), action=PLANAR)
     runs = []
     for seed in (1, 2, 1):
-        rows = [env.reset(seed=seed)[0]["state"]]
-        rows += [env.step(env.expert_action())[0]["state"] for _ in range(25)]
+        rows = [env.reset(seed=seed).obs["state"]]
+        rows += [env.step(env.expert_action()).obs["state"] for _ in range(25)]
         runs.append(np.stack(rows))
     assert np.abs(runs[0][0] - runs[1][0]).max() > 0.05
     assert np.array_equal(runs[0], runs[2])
@@ -136,7 +136,7 @@ def test_resets_vary_with_the_seed_only_and_the_expert_is_deterministic() -> Non
 @pytest.mark.parametrize(("experiment", "dim"), [("none", 7), ("planar", 2)])
 def test_conformance(experiment: str, dim: int) -> None:
     env = make_env(load_config(["task=push_t", f"experiment={experiment}"]))
-    assert env.data_spec.action_dim == dim
+    assert env.spec.action_dim == dim
     check_env(env)
 
 

@@ -6,7 +6,6 @@ import subprocess
 import sys
 from dataclasses import replace
 
-import gymnasium
 import numpy as np
 import pytest
 
@@ -41,7 +40,7 @@ def test_conformance_on_the_simulated_arm(task: type, mode: str) -> None:
 def test_conformance_in_the_base_frame_with_locked_axes() -> None:
     action = ActionConfig(frame="base", axes=("x", "y", "z", "gripper"))
     env = RobotEnv(make(), PickCube(), action=action, proprioception=("position", "wrench"))
-    assert env.data_spec.action_dim == 4
+    assert env.spec.action_dim == 4
     check_env(env)
 
 
@@ -53,12 +52,12 @@ def test_an_episode_is_bit_equal_in_another_process() -> None:
         "from robot_rl.envs.tasks.pick_cube import PickCube\n"
         "env = RobotEnv(make(), PickCube())\n"
         "rng = np.random.default_rng(7)\n"
-        "obs, info = env.reset(seed=3)\n"
-        "rows = [obs['state']]\n"
+        "now = env.reset(seed=3)\n"
+        "rows = [now.obs['state']]\n"
         "for _ in range(12):\n"
-        "    obs, *_, info = env.step(rng.uniform(-1, 1, 7).astype(np.float32))\n"
-        "    rows += [obs['state'], info['executed']]\n"
-        "print(np.concatenate(rows).tobytes().hex(), info['boot_id'], info['stamp_ns'])\n"
+        "    now = env.step(rng.uniform(-1, 1, 7).astype(np.float32))\n"
+        "    rows += [now.obs['state'], now.executed]\n"
+        "print(np.concatenate(rows).tobytes().hex(), now.boot_id, now.stamp_ns)\n"
     )
     runs = [
         subprocess.run(
@@ -76,61 +75,61 @@ def test_driving_down_executes_less_than_proposed(low: tuple[float, float, float
     env = RobotEnv(make(workspace_low=low), PickCube(cube_x=(0.58, 0.58), cube_y=(0.1, 0.1)))
     env.reset(seed=0)
     for _ in range(25):
-        *_, info = env.step(DOWN)
-    assert info["executed"][2] < 0.1
-    assert abs(info["executed"][:2]).max() < 0.2
-    assert info["limiting_stage"] is not LimitStage.NONE
+        now = env.step(DOWN)
+    assert now.executed[2] < 0.1
+    assert abs(now.executed[:2]).max() < 0.2
+    assert now.stage is not LimitStage.NONE
     state = env.robot.read()
     assert state.pose[0, 2] > 0.0
     pushes = float(np.linalg.norm(state.wrench[0, :3])) > 5.0
     assert pushes is (low is BELOW_TABLE)
     # Nothing has wound up: the way back starts with the first step.
-    *_, info = env.step(-DOWN)
-    assert info["executed"][2] < -0.5
+    now = env.step(-DOWN)
+    assert now.executed[2] < -0.5
 
 
-def test_an_obstacle_holds_the_target_on_its_leash() -> None:
+def test_an_obstacle_holds_the_target_within_the_clip() -> None:
     bundle = fake_bundle(obstacle_z=0.25)
     env = RobotEnv(bundle, FakeTask(max_steps=100, tolerance=1e-9))
     env.reset(seed=0)
-    executed = [env.step(DOWN)[4]["executed"][2] for _ in range(12)]
+    executed = [env.step(DOWN).executed[2] for _ in range(12)]
     assert executed[0] == pytest.approx(1.0, abs=1e-6)
     assert executed[-1] == pytest.approx(0.0, abs=1e-6)
     state = env.robot.read()
-    leash = env.actions.config.leash_translation
-    assert state.pose[0, 2] - state.setpoint[0, 2] == pytest.approx(leash)
+    clip = ActionConfig().translational_clip
+    assert state.pose[0, 2] - state.setpoint[0, 2] == pytest.approx(clip)
 
 
 def test_a_workspace_wall_is_not_in_the_executed_action() -> None:
     env = RobotEnv(fake_bundle(low=(-2.0, -2.0, 0.29)), FakeTask(tolerance=1e-9))
     env.reset(seed=0)
-    *_, info = env.step(DOWN)
-    assert info["executed"][2] == pytest.approx(0.5, abs=1e-6)
-    assert info["limiting_stage"] == LimitStage.WORKSPACE
-    assert info["commanded"][2] == pytest.approx(0.28)
+    now = env.step(DOWN)
+    assert now.executed[2] == pytest.approx(0.5, abs=1e-6)
+    assert now.stage == LimitStage.WORKSPACE
+    assert now.commanded[2] == pytest.approx(0.28)
 
 
 def test_time_is_kept_by_the_robots_clock() -> None:
     env = RobotEnv(fake_bundle(), FakeTask(tolerance=1e-9), rate_hz=20.0)
-    _, info = env.reset(seed=0)
-    start = info["stamp_ns"]
+    now = env.reset(seed=0)
+    start = now.stamp_ns
     for index in range(1, 6):
-        *_, info = env.step(np.zeros(7, np.float32))
-        assert info["stamp_ns"] - start == index * 50_000_000
-        assert info["action_stamp_ns"] - start == (index - 1) * 50_000_000
+        now = env.step(np.zeros(7, np.float32))
+        assert now.stamp_ns - start == index * 50_000_000
+        assert now.action_stamp_ns - start == (index - 1) * 50_000_000
 
 
 def test_success_terminates_and_the_time_limit_truncates() -> None:
     env = RobotEnv(fake_bundle(), FakeTask(max_steps=5))
     env.reset(seed=0)
     for index in range(1, 6):
-        _, reward, terminated, truncated, info = env.step(np.zeros(7, np.float32))
-        assert (reward, terminated, info["success"]) == (0.0, False, 0)
-        assert truncated == (index == 5)
+        now = env.step(np.zeros(7, np.float32))
+        assert (now.reward, now.terminated, now.success) == (0.0, False, 0)
+        assert now.truncated == (index == 5)
     env = RobotEnv(fake_bundle(), FakeTask(max_steps=1, tolerance=10.0))
     env.reset(seed=0)
-    _, reward, terminated, truncated, info = env.step(np.zeros(7, np.float32))
-    assert (reward, terminated, truncated, info["success"]) == (1.0, True, False, 1)
+    now = env.step(np.zeros(7, np.float32))
+    assert (now.reward, now.terminated, now.truncated, now.success) == (1.0, True, False, 1)
 
 
 def test_nan_moves_nothing() -> None:
@@ -173,9 +172,9 @@ def test_a_fault_ends_the_episode() -> None:
     env.reset(seed=0)
     assert isinstance(bundle.robot, FakeRobot)
     bundle.robot.clock.every(30_000_000, lambda: bundle.robot.fail("reflex"))  # type: ignore[attr-defined]
-    _, _, terminated, truncated, info = env.step(np.zeros(7, np.float32))
-    assert (terminated, truncated, info["fault"]) == (False, True, "reflex")
-    assert info["limiting_stage"] == LimitStage.FAULT
+    now = env.step(np.zeros(7, np.float32))
+    assert (now.terminated, now.truncated, now.fault) == (False, True, "reflex")
+    assert now.stage == LimitStage.FAULT
 
 
 def test_a_robot_at_rest_between_episodes_waits_for_no_command() -> None:
@@ -198,28 +197,28 @@ def test_a_simulated_fault_truncates_and_the_next_episode_starts_afresh() -> Non
     env = RobotEnv(robot, PickCube(cube_x=(0.58, 0.58), cube_y=(0.1, 0.1)))
     env.reset(seed=0)
     for _ in range(30):
-        _, _, terminated, truncated, info = env.step(DOWN)
-        if truncated:
+        now = env.step(DOWN)
+        if now.truncated:
             break
-    assert "exceeds 5.0 N" in info["fault"]
-    assert not terminated
+    assert "exceeds 5.0 N" in now.fault
+    assert not now.terminated
     env.reset(seed=1)
-    *_, info = env.step(-DOWN)
-    assert info["fault"] == ""
-    assert info["executed"][2] < -0.5
+    now = env.step(-DOWN)
+    assert now.fault == ""
+    assert now.executed[2] < -0.5
 
 
 def test_images_leave_the_privileged_features_out() -> None:
     both = RobotEnv(fake_bundle(["eye"]), FakeTask(), ("eye",))
     images = RobotEnv(fake_bundle(["eye"]), FakeTask(), ("eye",), observations="images")
-    assert both.data_spec.image_keys == images.data_spec.image_keys == ("eye",)
+    assert both.spec.image_keys == images.spec.image_keys == ("eye",)
     features = ("goal", 3)
-    assert features in both.data_spec.state_layout
-    assert features not in images.data_spec.state_layout
-    obs, _ = images.reset(seed=0)
+    assert features in both.spec.state_layout
+    assert features not in images.spec.state_layout
+    obs = images.reset(seed=0).obs
     assert obs["eye"].dtype == np.uint8
     assert obs["eye"].max() == 0
-    obs, *_ = images.step(np.zeros(7, np.float32))
+    obs = images.step(np.zeros(7, np.float32)).obs
     assert obs["eye"].min() == 10  # taken at the period's end, 100 ms in ticks of 10 ms
 
 
@@ -227,24 +226,25 @@ def test_the_gripper_penalty_is_paid_per_stroke() -> None:
     env = RobotEnv(fake_bundle(), FakeTask(tolerance=1e-9), gripper_penalty=0.1)
     env.reset(seed=0)
     close = np.array([0, 0, 0, 0, 0, 0, -1], np.float32)
-    assert env.step(close)[1] == pytest.approx(-0.1)
-    assert env.step(close)[1] == pytest.approx(0.0)
+    assert env.step(close).reward == pytest.approx(-0.1)
+    assert env.step(close).reward == pytest.approx(0.0)
 
 
 def test_the_spec_tells_gains_limits_and_scales() -> None:
-    spec = RobotEnv(make(), PickCube()).data_spec
+    spec = RobotEnv(make(), PickCube()).spec
     assert dict(spec.gains)["translational_stiffness"] == 2000.0
-    assert "limit_velocity" in dict(spec.extra)
-    assert not any("np." in text for _, text in spec.extra), "differs between NumPy's versions"
-    assert "position=0.2" in dict(spec.extra)["state_scale"]
-    stiffer = RobotEnv(make(translational_stiffness=1000.0), PickCube()).data_spec
-    assert any("gains" in line for line in spec.differences(stiffer))
+    assert "limit_velocity" in dict(spec.plant)
+    assert not any("np." in text for _, text in spec.plant), "differs between NumPy's versions"
+    assert "position=0.2" in dict(spec.facts)["state_scale"]
+    stiffer = RobotEnv(make(translational_stiffness=1000.0), PickCube()).spec
+    assert any("gains" in line for line in spec.plant_differences(stiffer))
+    assert spec.differences(stiffer) == [], "another plant, the same interface"
 
 
 def test_the_start_pose_is_the_origin_of_the_proprioception() -> None:
     env = RobotEnv(make(), PickCube(start_noise=0.05))
     for seed in range(3):
-        obs, _ = env.reset(seed=seed)
+        obs = env.reset(seed=seed).obs
         np.testing.assert_allclose(obs["state"][:6], 0.0, atol=1e-3)
 
 
@@ -255,7 +255,7 @@ def test_without_a_world_a_task_says_what_is_missing() -> None:
 
 
 def test_a_step_before_the_first_reset_is_refused() -> None:
-    with pytest.raises(gymnasium.error.ResetNeeded):
+    with pytest.raises(SpecError, match="reset"):
         RobotEnv(fake_bundle(), FakeTask()).step(np.zeros(7, np.float32))
 
 

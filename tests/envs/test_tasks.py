@@ -27,10 +27,10 @@ def succeeds(env: RobotEnv, seed: int, noise: float = 0.0) -> int:
     rng = np.random.default_rng(seed)
     env.reset(seed=seed)
     while True:
-        action = env.expert_action() + noise * rng.standard_normal(env.data_spec.action_dim)
-        _, _, terminated, truncated, info = env.step(action)
-        if terminated or truncated:
-            return int(info["success"])
+        action = env.expert_action() + noise * rng.standard_normal(env.spec.action_dim)
+        now = env.step(action)
+        if now.terminated or now.truncated:
+            return now.success
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -50,7 +50,7 @@ def test_the_expert_solves_96_of_100(task: type[Task]) -> None:
 @pytest.mark.parametrize("task", TASKS)
 def test_resets_vary_with_the_seed_only(task: type[Task]) -> None:
     env = RobotEnv(make(), task())
-    firsts = [env.reset(seed=seed)[0]["state"] for seed in (1, 2, 1)]
+    firsts = [env.reset(seed=seed).obs["state"] for seed in (1, 2, 1)]
     assert np.abs(firsts[0] - firsts[1]).max() > 0.05
     assert np.array_equal(firsts[0], firsts[2])
 
@@ -63,8 +63,8 @@ def test_doing_nothing_does_not_succeed(task: type[Task]) -> None:
     for seed in range(3):
         env.reset(seed=seed)
         results = [env.step(idle) for _ in range(task().max_steps)]
-        assert not any(result[1] or result[2] for result in results)
-        assert results[-1][3]
+        assert not any(result.reward or result.terminated for result in results)
+        assert results[-1].truncated
 
 
 def test_a_cube_thrown_up_is_not_lifted() -> None:
@@ -112,8 +112,8 @@ def test_a_pull_beside_the_handle_opens_nothing() -> None:
     env.reset(seed=0)
     pull = np.array([-1, 0, 0, 0, 0, 0, -1], np.float32)
     for _ in range(10):
-        *_, info = env.step(pull)
-    assert info["metrics"]["opening"] < 0.02
+        now = env.step(pull)
+    assert now.metrics["opening"] < 0.02
 
 
 def test_the_handle_moves_with_the_drawer() -> None:

@@ -62,10 +62,12 @@ class ActorConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def all_finite(record: memoryview) -> bool:
-    """Whether the floats that must be finite are: 60 reward, 64 action and proposed, then, behind
+    """Whether the floats that must be finite are: 76 reward, 88 action and proposed, then, behind
     the human's action (NaN with hands off), the rest; small_spec's layout in docs/data.md."""
-    floats = np.frombuffer(record, "<f4", offset=60)
-    return bool(np.isfinite(floats[:15]).all() and np.isfinite(floats[22:]).all())
+    reward = np.frombuffer(record, "<f4", 1, 76)
+    floats = np.frombuffer(record, "<f4", offset=88)
+    parts = (reward, floats[:14], floats[21:])
+    return all(bool(np.isfinite(part).all()) for part in parts)
 
 
 class Noted:

@@ -17,11 +17,13 @@ from fault_actor import ActorConfig
 from fault_recorder import Broken, Note, Verdict, What, judge, notes, read_log
 
 from robot_rl.errors import WireError
-from robot_rl.testing.wire_harness import WireHarness, wait_for
+from robot_rl.testing.wire_harness import HUNG_S, WireHarness, wait_for
 from robot_rl.wire.protocol import UNLIMITED
 
 CHILD = Path(__file__).parent / "fault_child.py"
 ACTOR = "a"
+TWIN_S, STILL_S = 5.0, 1.5
+"""What a twin waits for what does not come."""
 
 
 @dataclass
@@ -48,6 +50,11 @@ class World(WireHarness):
     """Where a row has judged by itself."""
     host_died: bool = False
     """Then committed is not enough, only acknowledged counts."""
+
+    @property
+    def patience_s(self) -> float:
+        """How long to wait for what shows that a row holds: in its twin it never comes."""
+        return TWIN_S if self.without else HUNG_S
 
     def start(self, command: list[str], name: str) -> subprocess.Popen[bytes]:
         """As WireHarness, through fault_child where the command runs a module."""
@@ -103,14 +110,27 @@ class World(WireHarness):
         return began
 
     def start_all(self) -> None:
-        """All three sides, until the first acknowledgement."""
+        """All three sides, until the first acknowledgement; WireError, which no twin may take for
+        its failure, where there is none."""
         for side in ("ingest", "io", "actor"):
             self.start_side(side)
-        self.acknowledged_after(time.monotonic(), 20.0)
+        try:
+            self.acknowledged_after(time.monotonic())
+        except Broken as error:
+            said = {side: self.said(side)[-300:] for side in self.sides}
+            raise WireError(f"nothing began: {error}; {said}") from error
+
+    def begins(self) -> None:
+        """Broken unless something is ever acknowledged: processes start meanwhile."""
+        self.acknowledged_after(0.0, 3 * self.patience_s)
+
+    def goes_on(self) -> None:
+        """Broken unless something is acknowledged from now on."""
+        self.acknowledged_after(time.monotonic(), self.patience_s)
 
     def kill(self, side: str) -> None:
         self.sides[side].kill()
-        self.sides[side].wait(30)
+        self.sides[side].wait(HUNG_S)
 
     def stop(self, side: str, seconds: float) -> None:
         """SIGSTOP, a while, SIGCONT."""
@@ -118,7 +138,7 @@ class World(WireHarness):
         time.sleep(seconds)
         self.sides[side].send_signal(signal.SIGCONT)
 
-    def wait_death(self, side: str, timeout_s: float = 20.0) -> None:
+    def wait_death(self, side: str, timeout_s: float = HUNG_S) -> None:
         """Until a process has died of SIGKILL at its named point."""
         try:
             code = self.sides[side].wait(timeout_s)
@@ -139,7 +159,7 @@ class World(WireHarness):
         return [n for n in notes(self.book("io")) if n.what is What.ACKNOWLEDGED]
 
     def acknowledged_after(
-        self, since: float, timeout_s: float = 30.0, *, but: frozenset[int] = frozenset()
+        self, since: float, timeout_s: float = HUNG_S, *, but: frozenset[int] = frozenset()
     ) -> float:
         """Seconds from `since` (monotonic) to the first acknowledgement after it, of another epoch
         than those in `but`."""
@@ -158,11 +178,14 @@ class World(WireHarness):
         began = self.start_side(side)
         return self.acknowledged_after(began, but=older if side == "actor" else frozenset())
 
-    def finish(self, timeout_s: float = 20.0, still_s: float = 5.0) -> Verdict:
+    def finish(self, *, twin: bool = False) -> Verdict:
         """Ends the actor, lets everything drain (restarting what is dead), and judges.
 
-        Over when all is there, or when nothing has come for `still_s` since the first record.
+        Over when all is there, or when nothing has come for HUNG_S since the first record; in a
+        twin for STILL_S.
         """
+        twin = twin or bool(self.without)
+        timeout_s, still_s = (2 * TWIN_S, STILL_S) if twin else (2 * HUNG_S, HUNG_S)
         self.finish_actor()
         for side in ("ingest", "io"):
             if side not in self.sides or self.sides[side].poll() is not None:
@@ -184,7 +207,7 @@ class World(WireHarness):
         actor = self.sides.get("actor")
         if actor is not None and actor.poll() is None:
             actor.terminate()
-            actor.wait(10)
+            actor.wait(HUNG_S)
 
     def forget_unsynced(self, folder: Path) -> None:
         """Cuts each file to where its last sync was, as a power failure may."""
@@ -221,4 +244,4 @@ class World(WireHarness):
         self.granted = UNLIMITED
 
 
-__all__ = ["ACTOR", "Broken", "World", "wait_for"]
+__all__ = ["ACTOR", "HUNG_S", "Broken", "World", "wait_for"]

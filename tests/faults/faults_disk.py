@@ -8,8 +8,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from fault_recorder import Broken
+from fault_recorder import Broken, What, notes
 from fault_world import ACTOR, World, wait_for
+
+from robot_rl.errors import WireError
 
 
 class Unable(Exception):
@@ -32,14 +34,14 @@ def full_disk(which: str) -> Callable[[World], None]:
         else:
             world.start_side("io")
             world.start_side("actor")
-            wait_for("a full disk", lambda: free_kib(folder) < 16, 15.0)
+            wait_for("a full disk", lambda: free_kib(folder) < 16)
             time.sleep(0.5)
             os.system(f"mount -o remount,size=64m {folder}")
             time.sleep(0.3)
             world.kill("io")
             world.start_side("io")
             world.start_side("ingest")
-        world.acknowledged_after(time.monotonic(), 10.0)
+        world.goes_on()
         world.finish()  # judged while the file system is there
         world.judged = world.judge()
 
@@ -54,13 +56,13 @@ def crowded_disk(world: World) -> None:
     ballast = fill(folder)
     try:
         time.sleep(1.5)
-        world.acknowledged_after(time.monotonic(), 8.0)
+        world.goes_on()
         world.kill("actor")  # a new life needs a new file
         world.start_side("actor")
         time.sleep(1.5)
     finally:
         ballast.unlink()
-    world.acknowledged_after(time.monotonic(), 10.0)
+    world.goes_on()
     world.finish()
     world.judged = world.judge()
 
@@ -106,25 +108,31 @@ def power_fails(side: str) -> Callable[[World], None]:
         if side == "learner":
             world.kill("ingest")
             world.forget_unsynced(world.log_dir)
-            world.restart("ingest")
+            world.start_side("ingest")
+            world.goes_on()
             return
         world.kill("ingest")
-        time.sleep(0.3)
+        alone = time.monotonic_ns()
+
+        def synced() -> list[int]:
+            """When the spool has been synced since ingest is dead, ns."""
+            book = notes(world.book("syncs"))
+            return [n.at_ns for n in book if n.what is What.SYNCED and n.at_ns > alone]
+
+        with contextlib.suppress(WireError):  # never, in the twin
+            wait_for("four syncs", lambda: len(synced()) > 3, world.patience_s)
         world.kill("actor")
         world.kill("io")
-        died = time.monotonic()
+        if len(syncs := synced()) < 4:
+            raise Broken(f"{len(syncs)} syncs of the spool")
         for path in world.runtime.glob(f"{ACTOR}*"):
             path.unlink()
         world.forget_unsynced(world.folder / "spool" / ACTOR)
         world.start_side("ingest")
         world.start_side("io")
-        with contextlib.suppress(Broken):  # a spool without a whole chunk says nothing
-            world.acknowledged_after(died, 4.0)
+        world.goes_on()
         time.sleep(0.5)
-        world.require_lost_only_after(died - 0.05 - SYNC_S)
+        # The last sync began after the one before had ended, with all that was in the spool then.
+        world.require_lost_only_after(syncs[-3] / 1e9)
 
     return inject
-
-
-SYNC_S = 0.25
-"""What a sync of a shared and busy disk may take here, beside the interval of 50 ms."""

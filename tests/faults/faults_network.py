@@ -22,9 +22,9 @@ def mangled(kind: str, share: float = 0.15) -> Callable[[World], None]:
         world.start_side("ingest")
         world.start_side("io", mangle={"kind": kind, "share": share, "seed": 1})
         world.start_side("actor")
-        world.acknowledged_after(0.0, 25.0)
+        world.begins()
         time.sleep(1.0)
-        world.acknowledged_after(time.monotonic(), 5.0)
+        world.goes_on()
 
     return inject
 
@@ -38,7 +38,7 @@ def wrong_answers(world: World) -> None:
     learner.grant(20)
     world.start_side("io")
     world.start_side("actor")
-    world.acknowledged_after(0.0, 25.0)
+    world.begins()
     for granted in range(20, 600):
         given.append((time.monotonic_ns(), granted))
         learner.grant(granted)
@@ -61,7 +61,7 @@ def flipped_bits(world: World) -> None:
         proxy.flip = 0.0
         if not proxy.flipped:
             raise Broken("no bit was flipped")
-        world.acknowledged_after(time.monotonic(), 25.0)
+        world.goes_on()
         world.finish_actor()
 
 
@@ -77,7 +77,7 @@ def partitioned(world: World) -> None:
         proxy.stalled = True
         time.sleep(3.6)
         proxy.stalled = False
-        world.acknowledged_after(time.monotonic(), 25.0)
+        world.goes_on()
         world.finish_actor()
 
 
@@ -91,7 +91,7 @@ def through_proxy(world: World) -> Proxy:
     world.addresses = (f"tcp://127.0.0.1:{proxy.port}", learner_endpoint)
     world.start_side("io")
     world.start_side("actor")
-    world.acknowledged_after(0.0, 20.0)
+    world.begins()
     return proxy
 
 
@@ -109,7 +109,7 @@ def bad_link(seconds: float, **trouble: float) -> Callable[[World], None]:
             world.prefix = {"io": ["ip", "netns", "exec", space.name]}
             world.start_side("io")
             world.start_side("actor")
-            world.acknowledged_after(0.0, 20.0)
+            world.begins()
             for name, value in trouble.items():
                 setattr(space, name, value)
             time.sleep(seconds / 2)
@@ -120,7 +120,7 @@ def bad_link(seconds: float, **trouble: float) -> Callable[[World], None]:
                 raise Broken("no packet was lost")
             for name in trouble:
                 setattr(space, name, 0.0)
-            world.acknowledged_after(time.monotonic(), 15.0)
+            world.goes_on()
             world.finish()
             world.judged = world.judge()
 

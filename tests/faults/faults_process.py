@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fault_recorder import Broken, What, notes
-from fault_world import ACTOR, World, wait_for
+from fault_world import ACTOR, HUNG_S, World, wait_for
 
 from robot_rl.errors import WireError
 from robot_rl.wire.mailbox import LinkStatus
@@ -31,7 +31,7 @@ def stopped(world: World) -> None:
     world.start_all()
     for side, seconds in (("actor", 0.5), ("io", 1.5), ("ingest", 4.0)):
         world.stop(side, seconds)
-        world.acknowledged_after(time.monotonic())
+        world.goes_on()
 
 
 def paused(world: World) -> None:
@@ -40,7 +40,7 @@ def paused(world: World) -> None:
     The learner's host starts again, then the I/O process, then the actor.
     """
     _restarts_while_paused(world, lambda: None)
-    control = world.learner().wait_connected(5.0).control
+    control = world.learner().wait_connected(HUNG_S).control
     if control.kind is not ControlKind.PAUSE:
         raise Broken(f"ingest says {control.kind.name}: actors that come later would move")
     _goes_on(world)
@@ -55,8 +55,7 @@ def paused_elsewhere(world: World) -> None:
 def _restarts_while_paused(world: World, forget: Callable[[], None]) -> None:
     world.start_all()
     world.learner().control(ControlKind.PAUSE)
-    time.sleep(0.5)
-    before = written(world)
+    before = _rests(world)
     for side in ("ingest", "io", "actor"):
         world.kill(side)
         if side == "ingest":
@@ -67,9 +66,22 @@ def _restarts_while_paused(world: World, forget: Callable[[], None]) -> None:
             raise Broken(f"{moved} steps of a paused robot after a restart of {side}")
 
 
+def _rests(world: World) -> int:
+    """Waits until the actor writes no more; gives how many records it has written."""
+    found: list[int] = []
+
+    def still() -> bool:
+        found.append(written(world))
+        time.sleep(0.5)
+        return written(world) == found[-1]
+
+    wait_for("the pause", still)
+    return found[-1]
+
+
 def _goes_on(world: World) -> None:
     world.learner().control(ControlKind.RUN)
-    world.acknowledged_after(time.monotonic())
+    world.goes_on()
 
 
 def written(world: World) -> int:
@@ -85,12 +97,12 @@ def one_name_twice(world: World) -> None:
         other.start_side("io")
         second = other.link(ACTOR, 77)
         try:
-            wait_for("the refusal", lambda: "in use" in second._mailbox.text, 4.0)
+            wait_for("the refusal", lambda: "in use" in second._mailbox.text, world.patience_s)
         except WireError as error:
             raise Broken(f"the second actor '{ACTOR}' was not refused: {error}") from None
         if second.status is LinkStatus.CONNECTED:
             raise Broken(f"two actors named '{ACTOR}' are connected")
-    world.acknowledged_after(time.monotonic())
+    world.goes_on()
 
 
 def another_rate(world: World) -> None:
@@ -103,7 +115,7 @@ def another_rate(world: World) -> None:
         other.start_side("io")
         link = other.link(ACTOR, 77)
         try:
-            code = other.sides["io"].wait(6)
+            code = other.sides["io"].wait(world.patience_s)
         except subprocess.TimeoutExpired:
             raise Broken("another specification was not refused") from None
         if code != 2 or "rate_hz" not in other.said("io") or "rate_hz" not in link.refusal():
@@ -127,14 +139,14 @@ def clock_jumps(world: World) -> None:
     world.start_side("io")
     world.environment = {}
     world.start_side("actor")
-    world.acknowledged_after(0.0, 20.0)
+    world.begins()
     for jump in ("+1h", "-1h"):
         clock.write_text(f"{jump}\n")
         time.sleep(1.6)
         world.kill("actor")
         world.start_side("actor")
         world.wait_up(world.epochs)
-        world.acknowledged_after(time.monotonic(), 4.0)
+        world.goes_on()
 
 
 def driver_raises(world: World) -> None:
@@ -142,7 +154,7 @@ def driver_raises(world: World) -> None:
     world.start_side("ingest")
     world.start_side("io")
     world.start_side("actor")
-    if world.sides["actor"].wait(20) == 0:
+    if world.sides["actor"].wait(HUNG_S) == 0:
         raise Broken("the actor went on without its robot")
 
 
@@ -154,7 +166,7 @@ def learner_too_slow(world: World) -> None:
     learner.grant(20)
     world.start_side("io")
     world.start_side("actor")
-    world.acknowledged_after(0.0)
+    world.begins()
     for granted in range(20, 40):
         learner.grant(granted)
         time.sleep(0.1)

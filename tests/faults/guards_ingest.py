@@ -33,8 +33,8 @@ def acknowledge_after_sync() -> None:
 
     function: Any = LogCommitter.__init__
 
-    def begin(self: LogCommitter, log: Any, dtype: Any, sync_ms: float) -> None:
-        function(self, log, dtype, 0.0)
+    def begin(self: LogCommitter, log: Any, dtype: Any, sync_ms: float, kept: Any = None) -> None:
+        function(self, log, dtype, 0.0, kept)
 
     def never(self: LogCommitter) -> list[LifeBook]:
         books, self._now = self._now, []
@@ -106,9 +106,8 @@ def sequence_gaps_are_refused() -> None:
 
 @guard
 def checksums_on_the_wire() -> None:
-    """Out: a chunk's payload is taken without its CRC32C, by committer and by the log's writer."""
+    """Out: a chunk's payload is taken without its CRC32C."""
     replace("robot_rl.ingest.log_committer:check_payload", lambda header, body: None)
-    replace("robot_rl.data.log_writer:check_payload", lambda header, body: None)
 
 
 @guard
@@ -128,7 +127,6 @@ def checksums_of_heads() -> None:
 def quarantine() -> None:
     """Out: records with NaN or infinity go into the log."""
     replace("robot_rl.ingest.log_committer:poisoned", lambda records: "")
-    replace("robot_rl.data.log_writer:poisoned", lambda records: "")
 
 
 @guard
@@ -168,8 +166,46 @@ def garbage_is_counted() -> None:
 
 
 @guard
+def amendments_are_taken_once() -> None:
+    """Out: an amendment that is sent again is appended again."""
+    from robot_rl.ingest.amendments import Amendments
+
+    function: Any = Amendments.take
+
+    def take(self: Amendments, *words: Any, **options: Any) -> None:
+        self.durable.clear()
+        self._waiting.clear()
+        function(self, *words, **options)
+
+    replace("robot_rl.ingest.amendments:Amendments.take", take)
+
+
+@guard
+def credit_waits_for_its_weights() -> None:
+    """Out: a grant is in force at once, whatever weights it names."""
+    from robot_rl.ingest.learner_endpoint import LearnerEndpoint
+
+    def take(self: LearnerEndpoint) -> None:
+        if self._grant is not None:
+            self.granted, self._grant = self._grant.total_steps, None
+
+    replace("robot_rl.ingest.learner_endpoint:LearnerEndpoint._take_grant", take)
+
+
+@guard
+def evaluation_is_not_counted() -> None:
+    """Out: steps of evaluation episodes count as environment steps, and use up credit."""
+    from robot_rl.wire.record import Kind
+
+    def all_steps(records: Any) -> Any:
+        return records["kind"] == Kind.STEP
+
+    replace("robot_rl.ingest.log_committer:training_steps", all_steps)
+
+
+@guard
 def pause_is_kept() -> None:
     """Out: an ingest that has just begun knows of no command."""
-    from robot_rl.wire.protocol import Control
+    from robot_rl.ingest.controls import Controls
 
-    replace("robot_rl.ingest.kept_pause:KeptPause.control", lambda self: Control())
+    replace("robot_rl.ingest.kept_pause:KeptPause.controls", lambda self: Controls())

@@ -19,6 +19,13 @@ def allow_list_is_read_again() -> None:
 
 
 @guard
+def own_episodes_only() -> None:
+    """Out: an actor may amend everybody's episodes."""
+    replace("robot_rl.ingest.amendments:Amendments._refusal", lambda *_: "")
+
+
+@guard
 def roles() -> None:
     """Out: every key may do everything."""
     replace("robot_rl.ingest.actor_endpoint:refusal_of", lambda *_: "")
+    replace("robot_rl.ingest.actor_endpoint:permits", lambda *_: True)

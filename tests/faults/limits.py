@@ -2,9 +2,11 @@
 
     python tests/faults/limits.py --commands 10000000
 
-Goals are anywhere, also far outside, and change in mid-motion; the arm follows or lags; with and
-without a leash, with the FR3's limits and gentler ones. (NaN and wrong shapes are refused before
-the limiter.) Goes on where it stopped; every batch has a seed of its own.
+Two batches of three drive one limiter alone: goals anywhere, also far outside, changing in
+mid-motion; the arm follows or lags; with and without a clip, with the FR3's limits and gentler
+ones. The third asks the whole layer around two arms, in Cartesian and in joint space by turns:
+near, far, huge, NaN, stale, silence, with and without feed-forward. Goes on where it stopped; every
+batch has a seed of its own.
 """
 
 from __future__ import annotations
@@ -22,19 +24,25 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1] / "drivers"))
 
 from campaign import upper_bound
+from random_commands import count_of, faults_of, play, random_asks, two_arms
 from test_safety import DT, emitted, make_limits, violations
 
 from robot_rl.runtime.rundir import cpu_model
 
 RESULTS = Path(__file__).parents[2] / "docs" / "results" / "fault_limits.json"
-GOALS = 4000
+GOALS, ASKS = 4000, 800
 """Of a batch: about 25,000 setpoints."""
 
 
 def batch(seed: int) -> tuple[int, list[str]]:
     """Setpoints judged, and what each that broke a limit did."""
+    if seed % 3 == 2:
+        joint = seed % 2 == 0
+        robot, inner = two_arms(joint=joint)
+        play(robot, random_asks(np.random.default_rng(10_000 + seed), ASKS), joint=joint)
+        return 2 * count_of(inner), faults_of(robot, inner, joint=joint)
     limits = make_limits() if seed % 4 < 2 else make_limits(jerk=200.0, angular_jerk=300.0)
-    poses = emitted(limits, seed=10_000 + seed, goals=GOALS, leash=seed % 2 == 0)
+    poses = emitted(limits, seed=10_000 + seed, goals=GOALS, clip=seed % 2 == 0)
     found = [] if np.isfinite(poses).all() else ["a setpoint is not finite"]
     return len(poses), found + violations(poses, DT, limits)
 

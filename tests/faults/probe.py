@@ -23,16 +23,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+
+from areas.loop import _probe, summary
+from areas.probe import ACTOR, ProbeConfig
+from companion import HERE, Companion
 from fault_proxy import Proxy
 from fault_world import World, wait_for
 
-from robot_rl.bench.companion import Companion
-from robot_rl.bench.loop import _probe, summary
-from robot_rl.bench.probe import ACTOR, ProbeConfig
 from robot_rl.runtime.rundir import cpu_model
 
 RESULTS = Path(__file__).parents[2] / "docs" / "results" / "fault_probe.json"
 CONDITIONS = ("bare", "grind", "wire", "learner", "network", "disk", "killed", "all")
+BUSY = [sys.executable, str(HERE / "areas" / "busy.py"), "--eager"]
 BARE_SHARE = 10
 """Of the policy periods, one in so many is also measured with a bare loop."""
 
@@ -127,7 +130,7 @@ def bounce(world: World) -> None:
 def measure(rounds: int, seconds: float, fifo: bool, conditions: list[str]) -> dict[str, Any]:
     """Percentiles by condition and their ratios to the bare loop's."""
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in conditions}
-    with Companion("learner", [sys.executable, "-m", "robot_rl.bench.busy", "--eager"]) as learner:
+    with Companion("learner", BUSY) as learner:
         for _ in range(rounds):
             for name in conditions:
                 with trouble(name, learner, seconds) as runtime:
@@ -139,7 +142,7 @@ def measure(rounds: int, seconds: float, fifo: bool, conditions: list[str]) -> d
 def policy_periods(periods: int, hz: int, fifo: bool) -> dict[str, Any]:
     """So many periods at `hz` under everything at once, and a share of them of the bare loop."""
     result: dict[str, Any] = {"periods": periods, "period_us": 1_000_000 // hz}
-    with Companion("learner", [sys.executable, "-m", "robot_rl.bench.busy", "--eager"]) as learner:
+    with Companion("learner", BUSY) as learner:
         for name, share in (("bare", BARE_SHARE), ("all", 1)):
             seconds = periods / share / hz
             with trouble(name, learner, seconds) as runtime:

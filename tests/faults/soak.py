@@ -32,6 +32,7 @@ from robot_rl.specs import EnvSpec
 from robot_rl.wire.addresses import private_directory
 from robot_rl.wire.chunk import ChunkKind, make_header
 from robot_rl.wire.mailbox import MailboxWriter
+from robot_rl.wire.outbox import Outbox
 from robot_rl.wire.record import record_dtype
 from robot_rl.wire.session import IngestSession
 from robot_rl.wire.spool import Spool
@@ -95,7 +96,11 @@ def make_sender(world: World, number: int, wanted: int) -> Sender:
     name = f"sender-{number}"
     private_directory(world.runtime)
     spool = Spool(world.folder / "spool" / name, 1 << 30)
-    session = IngestSession(world.addresses[0], name, spool, MailboxWriter(world.runtime, name))
+    mailbox, outbox = (
+        MailboxWriter(world.runtime, name),
+        Outbox(spool.directory, world.runtime, name),
+    )
+    session = IngestSession(world.addresses[0], name, spool, mailbox, outbox)
     life = Life(name, 1, record_dtype(world.spec).itemsize, world.spec.to_json())
     spool.begin(life)
     session.attach(life, 0)

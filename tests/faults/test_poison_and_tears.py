@@ -20,12 +20,26 @@ from robot_rl.drivers.safe_robot import PERIOD_NS, SafeRobot
 from robot_rl.envs.robot_env import RobotEnv
 from robot_rl.envs.tasks.reach import Reach
 from robot_rl.errors import PoisonedDataError, RobotFault, WireError
-from robot_rl.intervention import InterventionState, arbitrate
 from robot_rl.metrics.writer import MetricsWriter
+from robot_rl.rollout.arbitration import InterventionState, arbitrate
+from robot_rl.rollout.loop import Rollout
+from robot_rl.rollout.placement import Inline
 from robot_rl.runtime.actor import Actor
+from robot_rl.runtime.actor_report import ActorReport
 from robot_rl.runtime.checkpoint import CheckpointState, newest_checkpoint, save_checkpoint
+from robot_rl.runtime.rearm import RearmPost
+from robot_rl.runtime.starts import StartStates
 from robot_rl.testing.fakes import FakeRobot
-from robot_rl.types import Array, CartesianCommand, Command, Observation, Plan, TeleopSample
+from robot_rl.types import (
+    Array,
+    CartesianCommand,
+    Command,
+    Context,
+    Event,
+    Observation,
+    OperatorSample,
+    Plan,
+)
 from robot_rl.wire.actor_link import ActorLink
 
 PAGE = 4096
@@ -76,7 +90,7 @@ def test_poisoned_proposals_never_become_an_action(bad: float) -> None:
     proposal = np.zeros(7, np.float32)
     proposal[3] = bad
     with pytest.raises(PoisonedDataError, match="valid: finite"):
-        arbitrate(proposal, None, InterventionState())
+        arbitrate(proposal, None, InterventionState(), np.zeros(7, np.float32))
 
 
 def state(block: int) -> CheckpointState:
@@ -187,16 +201,19 @@ def test_motion_after_a_stop_only_by_a_person_twin() -> None:
 
 
 class Hand:
-    """A teleoperation device whose button is pressed once, then let go."""
+    """An operator's device whose button is pressed once, then let go."""
 
     def __init__(self, at: int) -> None:
         self.readings, self.at = 0, at
 
-    def read(self) -> TeleopSample | None:
+    def read(self, context: Context) -> OperatorSample | None:
         self.readings += 1
         if self.readings != self.at:
             return None
-        return TeleopSample(np.zeros(7, np.float32), time.monotonic_ns(), stop=True)
+        return OperatorSample(None, time.monotonic_ns(), Event.STOP)
+
+    def stopped(self) -> bool:
+        return False
 
     def close(self) -> None:
         pass
@@ -207,7 +224,9 @@ class Forward:
 
     version = 1
 
-    def act(self, obs: Observation, step: int, stamp_ns: int) -> Plan:
+    def act(
+        self, obs: Observation, step: int, stamp_ns: int, *, deterministic: bool = False
+    ) -> Plan:
         forward = np.full((1, 7), 0.5, np.float32)
         return Plan(forward, np.ones(1, bool), step, stamp_ns, self.version)
 
@@ -219,17 +238,22 @@ class Forward:
 
 
 def stopped_at_the_device(folder: Path) -> None:
-    """A real actor and the simulated arm: the stop latches in the robot, and the actor ends."""
+    """A real actor and the simulated arm: the stop latches in the robot, and the actor waits."""
     env = RobotEnv(make(), Reach())
     with World(folder) as world, MetricsWriter(folder / "run", ACTOR) as metrics:
-        link = ActorLink(world.runtime, env.data_spec, ACTOR, 1)
+        link = ActorLink(world.runtime, env.spec, ACTOR, 1)
+        hand = Hand(at=8)
         actor = Actor(
-            env=env, policy=Forward(), teleop=Hand(at=8), link=link, metrics=metrics,
-            actor=ACTOR, epoch=1, seed=0, wait="never",
-        )  # fmt: skip
-        with pytest.raises(RobotFault, match="emergency stop pressed"):
-            actor.run(lambda: False)
-        assert link.next_sequence == 8  # the start and seven steps: nothing after the button
+            rollout=Rollout(env, Inline(Forward()), hand, sink=link, actor=ACTOR),
+            link=link,
+            report=ActorReport(metrics, link, ACTOR),
+            starts=StartStates(folder / "starts", 0, ACTOR),
+            post=RearmPost(world.runtime, ACTOR),
+            wait="never",
+        )
+        # It holds from the stop on, and is told to end after some looks at its device.
+        actor.run(lambda: hand.readings > 8 + 10)
+        after = link.next_sequence
         before = env.robot.read().pose
         try:  # the button is up again, and somebody goes on as if nothing had been
             for _ in range(10):
@@ -240,6 +264,8 @@ def stopped_at_the_device(folder: Path) -> None:
         moved = float(np.linalg.norm(env.robot.read().pose[0, :3] - before[0, :3]))
         link.close()
         env.close()
+    if after != 9:  # the start and eight steps, the last of them cut short by the stop
+        raise Broken(f"{after - 9} records after the emergency stop")
     if moved > 0.005:  # braking takes its way
         raise Broken(f"the arm moved {1000 * moved:.1f} mm after the emergency stop")
 

@@ -15,7 +15,7 @@ PARAMETERS = [
 ]
 
 
-def run(row: Row, folder: Path, *without: str, still_s: float) -> None:
+def run(row: Row, folder: Path, *without: str) -> None:
     """Raises Broken where the row's own assertions or invariant I1 do not hold."""
     if why := row.needs():
         pytest.skip(why)
@@ -24,7 +24,7 @@ def run(row: Row, folder: Path, *without: str, still_s: float) -> None:
             row.inject(world)
         except Unable as error:
             pytest.skip(str(error))
-        verdict = world.judged or world.finish(still_s=still_s)
+        verdict = world.judged or world.finish()
         verdict.require(all_written=not world.host_died)
         if verdict.logged < 10:
             raise Broken(f"only {verdict.logged} records came in at all")
@@ -32,11 +32,11 @@ def run(row: Row, folder: Path, *without: str, still_s: float) -> None:
 
 @pytest.mark.parametrize("row", PARAMETERS)
 def test_row(tmp_path: Path, row: Row) -> None:
-    run(row, tmp_path, still_s=5.0)
+    run(row, tmp_path)
 
 
 @pytest.mark.parametrize("row", PARAMETERS)
 def test_row_twin(tmp_path: Path, row: Row) -> None:
     with pytest.raises(Broken) as found:
-        run(row, tmp_path, row.guard, still_s=1.5)
+        run(row, tmp_path, row.guard)
     print(found.value)

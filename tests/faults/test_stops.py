@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from threading import Thread
+from threading import Event, Thread
 
 import numpy as np
 import pytest
@@ -161,11 +161,40 @@ def in_the_arms_own_move() -> None:
         raise Broken(f"the arm moved on by {moved:.3f} m")
 
 
+def from_a_thread_that_runs_free() -> None:
+    """Whenever `trip` has returned before a tick begins, that tick commands nothing; 30 times."""
+    for k in range(30):
+        robot, arm = fake()
+        tripped = Event()
+
+        def stop(robot: SafeRobot = robot, tripped: Event = tripped) -> None:
+            robot.trip("emergency stop")
+            tripped.set()
+
+        thread = Thread(target=stop)
+        seen = 0
+        for tick in range(100_000):
+            if tick == k:
+                thread.start()
+            before, count = tripped.is_set(), len(arm.commanded_ns)
+            with suppress(RobotFault):
+                robot.command(CartesianCommand(FAR, OPEN, robot.clock.now_ns()))
+            robot.clock.sleep_until(robot.clock.now_ns() + PERIOD_NS)
+            if before and len(arm.commanded_ns) > count:
+                raise Broken("a command in a tick that began after the stop")
+            seen += before
+            if seen == 3:
+                break
+        thread.join()
+        assert seen == 3
+
+
 PLACES: dict[Callable[[], None], str] = {
     in_a_tick: "stops_are_obeyed",
     before_a_command: "stops_are_obeyed",
     in_a_streamed_move: "stops_are_obeyed",
     at_rest: "stops_are_obeyed",
+    from_a_thread_that_runs_free: "stops_are_obeyed",
     in_the_arms_own_move: "an_arms_own_move_obeys_stops",
 }
 

@@ -71,7 +71,7 @@ def revoked_key(world: World, keys: Keys) -> None:
     world.wait_logged(ACTOR, 1, 31)
     keys.learner.revoke("robot")
     try:
-        wait_for("the end", lambda: world.sides["io"].poll() is not None, 3.0)
+        wait_for("the end", lambda: world.sides["io"].poll() is not None, world.patience_s)
     except WireError:
         raise Broken("a revoked key's session goes on") from None
     write_episode(link, world.spec, rng, 30)

@@ -1,11 +1,12 @@
-"""Fuzz targets that lie beside a log's segments: quarantine, owners and a pause."""
+"""Fuzz targets that lie beside a log or a ring: quarantine, owners, a pause, a latest value."""
 
 from __future__ import annotations
 
+import numpy as np
 import seal
 from folder_targets import emptied
 from guard import Target
-from wire_targets import record_chunk
+from wire_targets import SPEC, record_chunk
 
 from robot_rl.data.quarantine import FILE as QUARANTINE
 from robot_rl.data.quarantine import Quarantine
@@ -13,9 +14,11 @@ from robot_rl.ingest.kept_pause import FILE as COMMAND
 from robot_rl.ingest.kept_pause import KeptPause
 from robot_rl.ingest.owners import FILE as OWNERS
 from robot_rl.ingest.owners import Owners
+from robot_rl.types import Action, LimitStage, Source, Step
 from robot_rl.wire.chunk import ChunkKind, make_header
 from robot_rl.wire.key_files import FORMAT, Key, Role
-from robot_rl.wire.protocol import Control, ControlKind
+from robot_rl.wire.latest import LatestReader, LatestWriter
+from robot_rl.wire.protocol import ControlKind, SetControl
 
 PUBLIC = "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7"
 
@@ -77,18 +80,68 @@ def pause(data: bytes) -> None:
     folder = emptied("pause")
     (folder / COMMAND).write_bytes(data)
     found = KeptPause(folder)
-    assert found.control().kind is ControlKind.PAUSE, "a file that is read says so"
-    found.keep(Control(2, ControlKind.RUN))
-    assert not KeptPause(folder).paused
-    found.keep(Control(3, ControlKind.PAUSE))
-    assert KeptPause(folder).paused
+    controls = found.controls()
+    assert controls.paused, "a file that is read says so"
+    found.keep(controls)
+    again = KeptPause(folder).controls()
+    assert {name: again.of(name).kind for name in again.named} == {
+        name: controls.of(name).kind for name in controls.named
+    }
+    controls.set(SetControl(ControlKind.RUN))
+    found.keep(controls)
+    assert not KeptPause(folder).controls().paused
+    controls.set(SetControl(ControlKind.PAUSE, "a"))
+    found.keep(controls)
+    assert KeptPause(folder).controls().of("a").kind is ControlKind.PAUSE
 
 
 def pause_seeds() -> list[bytes]:
-    return [b'{"command":"pause"}', b'{"command": "pause"}\n', b'{"command": "run"}', b"{}"]
+    return [
+        b'{"command":"pause"}',
+        b'{"command": "pause"}\n',
+        b'{"command": "run"}',
+        b'{"command":"run","actors":{"a":"pause"}}',
+        b'{"command":"pause","actors":{"a":"run","b":"pause"}}',
+        b"{}",
+    ]
 
 
+def latest(data: bytes) -> None:
+    """A latest-value slot of any bytes: one moment, none, or refused in words."""
+    folder = emptied("latest")
+    (folder / "a.latest").write_bytes(data)
+    reader = LatestReader(folder, "a")
+    try:
+        found = reader.read()
+        if found is not None:
+            assert set(found.step.stamps) == set(found.step.obs)
+            assert found.age_s() is not None
+    finally:
+        reader.close()
+
+
+def latest_seeds() -> list[bytes]:
+    folder = emptied("latest")
+    writer = LatestWriter(folder, "a", SPEC, arms=1, joints=2)
+    file = folder / "a.latest"
+    seeds = [file.read_bytes()]
+    obs = {array.name: np.zeros(array.shape, array.dtype) for array in SPEC.observation}
+    zeros = np.zeros(2, np.float32)
+    step = Step(
+        obs, {}, None, zeros, zeros, LimitStage.NONE, 0.0, 0, False, False, "", 1, 0, 3
+    )  # fmt: skip
+    writer.write(step, episode=0, index=0)
+    seeds.append(file.read_bytes())
+    action = Action(zeros, Source.POLICY, zeros, None, 0)
+    writer.write(step, episode=0, index=1, action=action, version=3, value=0.5)
+    seeds.append(file.read_bytes())
+    writer.close()
+    return seeds
+
+
+SLOT = ("robot_rl.wire.latest", "robot_rl.wire.latest_layout")
 TARGETS = (
+    Target("latest", latest, latest_seeds, SLOT, max_len=4096),
     Target("quarantine", quarantine, quarantine_seeds, ("robot_rl.data.quarantine",), max_len=2048),
     Target("owners", owners, owners_seeds, ("robot_rl.ingest.owners",)),
     Target("pause", pause, pause_seeds, ("robot_rl.ingest.kept_pause",)),

@@ -20,9 +20,11 @@ from robot_rl.wire.process import IngestConfig
 from robot_rl.wire.record import Kind, record_dtype
 from robot_rl.wire.sockets import Dealer
 
-SPEC = EnvSpec("Session", (ArraySpec("state", (2,)),), ArraySpec("action", (1,)), 1, 10.0)
+SPEC = EnvSpec(
+    "Session", (ArraySpec("state", (2,)),), ArraySpec("action", (1,)), (("command", 1),), 10.0
+)
 DTYPE = record_dtype(SPEC)
-ANSWER_S = 20.0
+ANSWER_S = 60.0
 """An answer that has not come by then never will."""
 
 

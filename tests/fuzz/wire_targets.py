@@ -13,10 +13,11 @@ import seal
 from guard import Target
 
 from robot_rl.data import amend, codec
-from robot_rl.errors import DataError, PoisonedDataError, RobotRLError
+from robot_rl.errors import DataError, RobotRLError
 from robot_rl.ingest.log_committer import LifeBook, LogCommitter
 from robot_rl.specs import MAX_RECORD, ArraySpec, EnvSpec
 from robot_rl.types import Array
+from robot_rl.wire import amendment as amendment_bytes
 from robot_rl.wire import handshake
 from robot_rl.wire import protocol as p
 from robot_rl.wire.chunk import (
@@ -35,7 +36,7 @@ SPEC = EnvSpec(
     name="Fuzz/Arm",
     observation=(ArraySpec("state", (3,)),),
     action=ArraySpec("action", (2,), low=-1.0, high=1.0),
-    command_dim=2,
+    command_layout=(("command", 2),),
     rate_hz=10.0,
 )
 IMAGE_SPEC = replace(
@@ -112,8 +113,12 @@ def message_seeds() -> list[bytes]:
         p.Grant(100),
         p.SetControl(p.ControlKind.PAUSE),
         p.Pulse(1, 2),
-        p.Ask(),
-        p.Stats(1, 1, 1, 1, 1, 1, 1, 1, 1, 20.0, 1, -1, [actor]),
+        p.Ask(7),
+        p.Amend(4),
+        p.Amended(2**64 - 1, "no such episode"),
+        p.SetControl(p.ControlKind.STOP, "arm-left"),
+        p.Grant(100, 3),
+        p.Stats(1, 1, 1, 1, 1, 1, 1, 1, 1, 20.0, 1, -1, [actor], controls={"a": p.Control(1)}),
         p.Refusal("no", True),
     ]
     return [p.encode(item)[: -p.SUM_BYTES] for item in messages]
@@ -122,14 +127,16 @@ def message_seeds() -> list[bytes]:
 class _Memory:
     """A log that checks what the real one would, and keeps nothing."""
 
-    def append(self, header: ChunkHeader, payload: bytes | memoryview) -> object:
+    def append(self, header: ChunkHeader, payload: bytes | memoryview, *, checked: bool) -> object:
         check_payload(header, payload)
         records = np.frombuffer(payload, DTYPE)
+        assert checked
         assert len(records) == header.count > 0
-        why = poisoned(records)
-        if why:
-            raise PoisonedDataError(why)
+        assert not poisoned(records), "whoever says that it has checked has"
         return header
+
+    def amend(self, amendment: amendment_bytes.Amendment) -> object:
+        return amendment
 
     def sync(self) -> None: ...
 
@@ -211,8 +218,8 @@ def image_seeds() -> list[bytes]:
 
 def amendment(data: bytes) -> None:
     """An AMEND payload, applied to an episode: rewards stay finite, flags stay flags."""
-    found = amend.decode(data)
-    assert amend.decode(amend.encode(found)) == found
+    found = amendment_bytes.decode(data)
+    assert amendment_bytes.decode(amendment_bytes.encode(found)) == found
     records = rows(6)
     columns = amend.EpisodeColumns(
         position=np.arange(6),
@@ -235,7 +242,8 @@ def amendment_seeds() -> list[bytes]:
         amend.Amendment("relabel", "a", 7, 0, reward=-1.0, position=4),
         amend.Amendment("trim", "a", 7, 0, first_step=2, last_step=3),
     ]
-    return [amend.encode(item) for item in found]
+    found.append(amendment_bytes.with_token(found[0]))
+    return [amendment_bytes.encode(item) for item in found]
 
 
 def spec(data: bytes) -> None:
@@ -258,7 +266,7 @@ def spec_seeds() -> list[bytes]:
         gripper_mode="binary",
         gains=(("translation", 2000.0),),
         state_layout=(("tcp", 3),),
-        extra=(("limits", "collaborative"),),
+        plant=(("limits", "collaborative"),),
     )
     return [SPEC.to_json(), whole.to_json()]
 

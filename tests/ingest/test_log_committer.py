@@ -6,16 +6,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from crc32c import crc32c
 
 from robot_rl.data.log_reader import LogReader
 from robot_rl.data.log_writer import LogWriter
+from robot_rl.data.quarantine import Quarantine
 from robot_rl.errors import DataError
 from robot_rl.ingest.log_committer import Gap, LifeBook, LogCommitter
 from robot_rl.ingest.log_counts import count_log
+from robot_rl.ingest.sessions import Sessions
 from robot_rl.testing.wire_harness import small_spec
-from robot_rl.types import Array
+from robot_rl.types import Array, Purpose
 from robot_rl.wire.chunk import ChunkKind, make_header, pack_header
-from robot_rl.wire.record import Kind, record_dtype
+from robot_rl.wire.record import Kind, poisoned, record_dtype
 
 SPEC = small_spec(state=3, action=2)
 DTYPE = record_dtype(SPEC)
@@ -142,7 +145,7 @@ def test_log_that_cannot_be_written_acknowledges_nothing(log: LogWriter, monkeyp
     assert logged(log) == [0, 1, 2, 3]
 
 
-def _refuse(*_: object) -> None:
+def _refuse(*_: object, **__: object) -> None:
     raise DataError("no space")
 
 
@@ -153,6 +156,59 @@ def test_census_counts_what_a_log_has(tmp_path: Path, image: int, codec: str) ->
     for epoch, count in ((1, 25), (2, 7)):
         writer.append_records(records(0, count, spec_dtype=record_dtype(spec)), "a", epoch)
     writer.append_records(records(25, 5, spec_dtype=record_dtype(spec)), "a", 1)
+    tested = records(7, 9, spec_dtype=record_dtype(spec))
+    tested["purpose"], tested["episode"] = Purpose.EVALUATION, 4
+    writer.append_records(tested, "a", 2)
     writer.close()
-    counts = {key: (c.records, c.steps) for key, c in count_log(tmp_path / "log").items()}
-    assert counts == {("a", 1): (30, 27), ("a", 2): (7, 6)}
+    found = count_log(tmp_path / "log")
+    counts = {key: (c.records, c.steps, c.episodes) for key, c in found.items()}
+    assert counts == {("a", 1): (30, 27, 1), ("a", 2): (16, 6, 5)}
+
+
+def test_steps_of_evaluation_use_up_no_credit(log: LogWriter) -> None:
+    """Also where they are poisoned, and after a restart."""
+    kept = Quarantine(log.path)
+    committer, book = LogCommitter(log, DTYPE, 0.0, kept), LifeBook("a", 1)
+    rows = records(0, 30)
+    rows["purpose"][10:20] = Purpose.EVALUATION
+    rows["reward"][[5, 15]] = np.nan
+    committer.take(book, *message(rows))
+    committer.commit(book)
+    assert (committer.steps, committer.quarantined) == (9 + 9 - 1, 2)
+    assert book.account.steps == 9 + 9, "the poisoned training step was taken"
+    committer.close()
+    count, again = count_log(log.path)["a", 1], Quarantine(log.path)
+    following = again.following("a", 1, 30)
+    found = Sessions().restore("a", 1, following, count, again.uncounted["a", 1])
+    assert (found.account.steps, found.records) == (18, 28)
+
+
+def test_a_chunk_is_checksummed_and_looked_through_once(
+    log: LogWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On its way into the log; joined ones get a checksum of their own besides."""
+    from robot_rl.data import log_writer
+    from robot_rl.ingest import log_committer
+    from robot_rl.wire import chunk
+
+    summed, looked = [], []
+
+    def crc(data: bytes, value: int = 0) -> int:
+        if len(data) > 1000:
+            summed.append(len(data))
+        return int(crc32c(data, value))
+
+    def look(rows: Array) -> str:
+        looked.append(len(rows))
+        return poisoned(rows)
+
+    monkeypatch.setattr(chunk, "crc32c", crc)
+    for module in (log_committer, log_writer):
+        monkeypatch.setattr(module, "poisoned", look)
+    committer, book = LogCommitter(log, DTYPE, 0.0), LifeBook("a", 1)
+    first = message(records(0, 1000))
+    summed.clear()
+    committer.take(book, *first)
+    committer.commit(book)
+    assert (summed, looked) == ([1000 * DTYPE.itemsize], [1000])
+    assert len(logged(log)) == 1000

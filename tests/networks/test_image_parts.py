@@ -70,7 +70,7 @@ def test_too_small_images_are_refused() -> None:
 
 def test_poisoned_encoder_weights_leave_the_policy_as_it_was() -> None:
     action = ArraySpec("action", (2,), low=-1.0, high=1.0)
-    spec = EnvSpec("images", CAMERAS, action, 2, 10.0)
+    spec = EnvSpec("images", CAMERAS, action, (("command", 2),), 10.0)
     policy = ImagePolicy(spec, hidden=(8,), features=4)
     rng = np.random.default_rng(0)
     layout = encoder_layout(CAMERAS, 4)

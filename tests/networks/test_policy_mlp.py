@@ -17,7 +17,7 @@ SPEC = EnvSpec(
     name="two parts",
     observation=(ArraySpec("state", (4,)), ArraySpec("extra", (2, 2), "float64")),
     action=ArraySpec("action", (3,), low=-1.0, high=1.0),
-    command_dim=3,
+    command_layout=(("command", 3),),
     rate_hz=10.0,
 )
 OBS = {"state": np.array([1, -2, 3, 0.5], np.float32), "extra": np.array([[0.1, 7], [2, -1]])}
@@ -117,7 +117,7 @@ def test_actions_are_not_overwritten_by_later_ones() -> None:
 
 def test_images_are_refused() -> None:
     camera = ArraySpec("wrist", (8, 8, 3), "uint8", 0, 255)
-    spec = EnvSpec("images", (camera,), SPEC.action, 3, 10.0)
+    spec = EnvSpec("images", (camera,), SPEC.action, (("command", 3),), 10.0)
     with pytest.raises(SpecError, match=r"wrist.*valid: the image policy"):
         SquashedGaussianPolicy(spec)
 

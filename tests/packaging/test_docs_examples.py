@@ -1,29 +1,25 @@
-"""The examples of docs/extending.md, written to an empty folder and run as a reader would."""
+"""The examples of docs/extending.md, copied to an empty folder and run as a reader would."""
 
 from __future__ import annotations
 
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "extending.md"
-FILE = re.compile(r"^\*\*`([^`]+)`\*\*\n\n```\w+\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with every file that the page shows."""
+    """A copy of the folder with the examples."""
     folder = tmp_path_factory.mktemp("lab")
-    for name, text in FILE.findall(PAGE.read_text()):
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    (folder / "my_lab" / "__init__.py").touch()
+    shutil.copytree(DOCS / "examples", folder, dirs_exist_ok=True)
     return folder
 
 
@@ -48,11 +44,30 @@ def robot_rl(folder: Path, verb: str, *words: str) -> dict[str, object]:
     return result
 
 
-def test_the_page_shows_whole_files(lab: Path) -> None:
-    shown = {str(path.relative_to(lab)) for path in lab.rglob("*.*") if path.is_file()}
-    assert {"my_lab/hover.py", "my_lab/stage.py", "my_lab/bc.py"} <= shown
-    assert {"test_stage.py", "test_bc.py"} <= shown
-    assert len(list(lab.rglob("*.yaml"))) == 4
+def test_the_page_names_every_example() -> None:
+    named = set(re.findall(r"\]\(examples/([^)]+)\)", (DOCS / "extending.md").read_text()))
+    files = [p for p in (DOCS / "examples").rglob("*") if p.suffix in (".py", ".yaml")]
+    there = {str(p.relative_to(DOCS / "examples")) for p in files} - {"my_lab/__init__.py"}
+    assert named == there
+
+
+def test_an_environment_of_ones_own_from_check_to_evaluation(lab: Path) -> None:
+    words = [
+        "steps=60", "agent.replay.warmup_steps=20", "agent.replay.batch_size=16",
+        "agent.replay.utd=1", "agent.learner.compile=false", "agent.learner.hidden=[16]",
+        "evaluation.episodes=1", "console=false",
+    ]  # fmt: skip
+    printed = run(lab, "own_environment.py", *words)
+    assert "nothing is wrong" in printed
+    assert "10 demonstrations" in printed
+    assert "runs/puck, policy after 60 environment steps, 10 episodes" in printed
+    assert (lab / "runs/puck/evaluation.mp4").exists()
+
+
+def test_its_policy_demonstrates_by_command_too(lab: Path) -> None:
+    words = ("--by", "my_lab.puck.policy", "env=gym", "env.id=my_lab.puck:my_lab/Puck-v0")
+    told = robot_rl(lab, "record", "--out", "demos/more", "--episodes", "5", *words)
+    assert (told["episodes"], told["discarded"]) == (5, 0)
 
 
 def test_robot_and_algorithm_pass_the_conformance_suites(lab: Path) -> None:

@@ -175,12 +175,12 @@ def test_ctrl_c_restores_the_terminal_and_leaves_the_last_state(tmp_path: Path) 
     )
     os.close(theirs)
     output = b""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while b"19/20" not in output and time.monotonic() < deadline:
         output += os.read(ours, 65536)
     process.send_signal(signal.SIGINT)
     output += rest_of(ours)
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=60)
     os.close(ours)
     assert process.returncode == -signal.SIGINT
     assert b"KeyboardInterrupt" in errors

@@ -10,9 +10,14 @@ from pathlib import Path
 import pytest
 
 from robot_rl.config import load_config
-from robot_rl.factory import make_env, make_policy, make_teleop
+from robot_rl.factory import make_env, make_operator, make_policy
 from robot_rl.metrics.writer import MetricsWriter
+from robot_rl.rollout.loop import Rollout
+from robot_rl.rollout.placement import Inline
 from robot_rl.runtime.actor import Actor
+from robot_rl.runtime.actor_report import ActorReport
+from robot_rl.runtime.rearm import RearmPost
+from robot_rl.runtime.starts import StartStates
 from robot_rl.testing.wire_harness import WireHarness, wait_for
 from robot_rl.wire.learner_link import LearnerLink
 from robot_rl.wire.protocol import ActorStats, ControlKind
@@ -27,19 +32,18 @@ class Loop:
     def __init__(self, wire: WireHarness, folder: Path) -> None:
         cfg = load_config(["env=gym", "env.id=Pendulum-v1", "agent=sac"])
         self.env = make_env(cfg)
-        wire.spec = self.env.data_spec
+        wire.spec = self.env.spec
         wire.start_ingest()
         wire.start_io("a")
         self.metrics = MetricsWriter(folder, "a", origin_s=0.0)
+        link = wire.link("a", 1)
+        policy = Inline(make_policy(cfg, wire.spec, seed=0))
         self.actor = Actor(
-            env=self.env,
-            policy=make_policy(cfg, wire.spec, seed=0),
-            teleop=make_teleop(cfg, self.env),
-            link=wire.link("a", 1),
-            metrics=self.metrics,
-            actor="a",
-            epoch=1,
-            seed=0,
+            rollout=Rollout(self.env, policy, make_operator(cfg, self.env), sink=link),
+            link=link,
+            report=ActorReport(self.metrics, link, "a"),
+            starts=StartStates(folder / "a.starts", 0, "a"),
+            post=RearmPost(wire.runtime, "a"),
             wait="episode",
         )
         self._stop = threading.Event()

@@ -78,18 +78,18 @@ def test_an_actor_that_stands_says_why(tmp_path: Path) -> None:
     actor = start(tmp_path, "actor", *words, address, f"run={actor_run}")
     learner = None
     try:
-        assert wait_for(lambda: any("is not there" in line for line in said(actor_run)), 40)
+        assert wait_for(lambda: any("is not there" in line for line in said(actor_run)), 60)
         (why,) = [line for line in said(actor_run) if "actor-0 holds" in line]
         assert why.endswith("is not there; it goes on when the learner is back")
         assert acted(actor_run) == 0
-        assert wait_for(lambda: bool(read_metrics(actor_run).actors), 10), "it reports all the same"
+        assert wait_for(lambda: bool(read_metrics(actor_run).actors), 60), "it reports all the same"
         learner = start(tmp_path, "learner", *AGENT, address, "steps=100000", f"run={learner_run}")
         assert wait_for(lambda: acted(actor_run) > 20, 60)
         assert said(actor_run)[-1] == "actor-0 goes on"
         depths = read_metrics(actor_run).actors[-1].queues
         assert set(depths) == {"actor-0 ring", "actor-0 spool, kB"}
         learner.kill()
-        assert wait_for(lambda: "is not there" in said(actor_run)[-1], 30)
+        assert wait_for(lambda: "is not there" in said(actor_run)[-1], 60)
     finally:
         for process in (learner, actor):
             if process is not None:
@@ -187,20 +187,20 @@ def test_the_actor_goes_on_without_its_learner(tmp_path: Path) -> None:
         learner.kill()
         learner.wait()
         at_death = acted(actor_run)
-        assert wait_for(lambda: acted(actor_run) > at_death + 30, 30), "the actor stopped"
+        assert wait_for(lambda: acted(actor_run) > at_death + 30, 60), "the actor stopped"
         assert actor.poll() is None
-        assert wait_for(lambda: "acts on with weights" in said(actor_run)[-1], 30)
+        assert wait_for(lambda: "acts on with weights" in said(actor_run)[-1], 60)
         learner = start(tmp_path, "learner", f"resume={learner_run}")
         assert wait_for(lambda: logged(learner_run) > at_death + 30, 60), "nothing came after all"
         actor.send_signal(signal.SIGINT)
-        assert actor.wait(40) == 0
+        assert actor.wait(60) == 0
         total = acted(actor_run)
-        assert wait_for(lambda: logged(learner_run) >= total, 20)
+        assert wait_for(lambda: logged(learner_run) >= total, 60)
         known = episodes(actor_run)
         assert len(known) >= 2
-        assert wait_for(lambda: episodes(learner_run) == known, 30), "the log tells them, each once"
+        assert wait_for(lambda: episodes(learner_run) == known, 60), "the log tells them, each once"
         learner.send_signal(signal.SIGINT)
-        assert learner.wait(40) == 130
+        assert learner.wait(60) == 130
     finally:
         for process in (learner, actor):
             process.kill()

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from robot_rl.networks.policy_mlp import SquashedGaussianPolicy
+from robot_rl.rollout.loop import Rollout
+from robot_rl.rollout.placement import Inline
 from robot_rl.runtime.evaluator import EvaluationResult, evaluate
 from robot_rl.specs import ArraySpec, EnvSpec
-from robot_rl.types import Array
+from robot_rl.types import Array, Command, LimitStage, Step
 
 SPEC = EnvSpec(
     name="walk",
     observation=(ArraySpec("state", (1,)),),
     action=ArraySpec("action", (1,), low=-1.0, high=1.0),
-    command_dim=1,
+    command_layout=(("command", 1),),
     rate_hz=10.0,
 )
 
@@ -23,16 +23,58 @@ SPEC = EnvSpec(
 class Walk:
     """Adds up actions for four steps; the reward is the action."""
 
-    def reset(self, *, seed: int) -> tuple[dict[str, Array], dict[str, Any]]:
-        self.at, self.steps = np.float32(seed % 3), 0
-        return {"state": np.array([self.at], np.float32)}, {"stamp_ns": 0}
+    spec, max_steps = SPEC, 4
 
-    def step(self, action: Array) -> tuple[dict[str, Array], float, bool, bool, dict[str, Any]]:
+    def reset(self, seed: int) -> Step:
+        self.at, self.steps = np.float32(seed % 3), 0
+        return self._moment(np.zeros(1, np.float32), 0.0)
+
+    def step(self, action: Array) -> Step:
         self.at += action[0]
         self.steps += 1
-        info = {"stamp_ns": self.steps, "success": int(self.at > 0)}
-        obs = {"state": np.array([self.at], np.float32)}
-        return obs, float(action[0]), False, self.steps == 4, info
+        return self._moment(action, float(action[0]))
+
+    def hold(self) -> Array:
+        return np.zeros(1, np.float32)
+
+    def setpoint(self) -> None:
+        return None
+
+    def encode(self, goal: Command) -> Array:
+        raise NotImplementedError
+
+    def rest(self) -> None:
+        pass
+
+    def trip(self, reason: str) -> None:
+        pass
+
+    def rearm(self) -> None:
+        pass
+
+    def render(self) -> None:
+        return None
+
+    def close(self) -> None:
+        pass
+
+    def _moment(self, action: Array, reward: float) -> Step:
+        return Step(
+            obs={"state": np.array([self.at], np.float32)},
+            stamps={"state": self.steps},
+            state=None,
+            executed=action,
+            commanded=action,
+            stage=LimitStage.NONE,
+            reward=reward,
+            success=int(self.at > 0),
+            terminated=False,
+            truncated=self.steps == 4,
+            fault="",
+            stamp_ns=self.steps,
+            action_stamp_ns=max(0, self.steps - 1),
+            boot_id=1,
+        )
 
 
 def policy(seed: int = 0) -> SquashedGaussianPolicy:
@@ -43,7 +85,7 @@ def policy(seed: int = 0) -> SquashedGaussianPolicy:
 
 
 def run(made: SquashedGaussianPolicy, seed: int, **how: bool) -> EvaluationResult:
-    return evaluate(Walk(), made, episodes=3, seed=seed, **how)
+    return evaluate(Rollout(Walk(), Inline(made)), episodes=3, seed=seed, **how)
 
 
 def test_the_mode_acts_unless_actions_are_sampled() -> None:

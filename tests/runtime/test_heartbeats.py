@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from robot_rl.testing.wire_harness import WireHarness, wait_for
 
 
@@ -16,9 +14,9 @@ def test_a_learner_whose_loop_hangs_grows_old(wire: WireHarness) -> None:
         stats = learner.stats()
         return -1 if stats is None else stats.learner_age_ms
 
-    wait_for("its first word", lambda: 0 <= age() < 900)
+    wait_for("its first word", lambda: age() >= 0)
     learner.heartbeat(0)
-    time.sleep(1.5)  # the thread of the link goes on
-    wait_for("age", lambda: age() > 1200, 5)
+    wait_for("age", lambda: age() > 1200)  # though the thread of the link goes on
+    old = age()
     learner.heartbeat(1)
-    wait_for("youth", lambda: 0 <= age() < 900, 5)
+    wait_for("youth", lambda: 0 <= age() < old)

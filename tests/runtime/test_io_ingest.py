@@ -159,7 +159,7 @@ def test_full_spool_holds_the_actor_and_says_why(tmp_path: Path) -> None:
         rng = np.random.default_rng(0)
         obs = random_observation(wire.spec, rng)
         link.start(obs, 0, 0, 1)
-        step, end = 0, time.monotonic() + 20
+        step, end = 0, time.monotonic() + 60
         while "spool_full" not in link.hold_reason() and time.monotonic() < end:
             if not link.hold_reason():
                 step += 1

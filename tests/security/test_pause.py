@@ -81,7 +81,7 @@ def test_a_damaged_pause_is_named(wire: WireHarness, hosts: Hosts, content: str)
     wire.end(ingest)
     (wire.log_dir / "command.json").write_bytes(content.encode("latin-1"))
     process = wire.start_ingest(wait=False, keys=str(hosts.learner.path))
-    assert process.wait(20) == 2
+    assert process.wait(60) == 2
     assert "command.json" in wire.output("ingest")
     assert 'valid: {"command":"pause"}' in wire.output("ingest")
 

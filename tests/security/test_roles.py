@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 import zmq
-from keyed_wire import NAMED_S, Hosts, raw_keyed, raw_messages, recording, serve
+from keyed_wire import Hosts, raw_keyed, raw_messages, recording, serve
 
 from robot_rl.errors import HandshakeError
 from robot_rl.ingest.permissions import PERMITS
 from robot_rl.testing.wire_harness import WireHarness, wait_for
 from robot_rl.wire import protocol as p
+from robot_rl.wire.amendment import Amendment, encode, with_token
 from robot_rl.wire.key_files import Role
 from robot_rl.wire.operator_link import OperatorLink
 from robot_rl.wire.sockets import Dealer
@@ -32,10 +33,12 @@ def exchange(peer: Dealer, message: list[bytes]) -> p.Message:
     return answers[0]
 
 
+DISCARD = Amendment("discard", "a", 1, 0)
 SENT = {
     "Hello": lambda wire: raw_messages(wire)[0],
     "Data": lambda wire: raw_messages(wire)[1],
     "Beat": lambda wire: [p.encode(p.Beat("a", 1, 0, 0, 0, 0, 0, False, False))],
+    "Amend": lambda wire: [p.encode(p.Amend()), b"", encode(with_token(DISCARD))],
     "Get": lambda wire: [p.encode(p.Get(0, -1))],
     "SetControl": lambda wire: [p.encode(p.SetControl(p.ControlKind.STOP))],
     "Ask": lambda wire: [p.encode(p.Ask())],
@@ -64,18 +67,18 @@ def test_each_role_sends_what_it_may_and_nothing_else(
             assert f"role '{role}' (key 'one') may not send {name}" in answer.reason
             assert f"valid: {', '.join(kind.__name__ for kind in PERMITS[role])}" in answer.reason
             refused += 1
-        stats = wire.learner().wait_connected(20)
+        stats = wire.learner().wait_connected(60)
         assert stats.refused == refused
         assert (stats.records, stats.granted, stats.weights_version, stats.actors) == (0, 5, 0, [])
         assert stats.control.number == 0
-        for name in sorted(valid - {"SetControl", "Get"}, key=list(SENT).index):
+        for name in sorted(valid - {"SetControl", "Get", "Amend"}, key=list(SENT).index):
             if name == "Data":
                 peer.send(*SENT[name](wire))
                 assert len(wire.wait_logged("a", 1, 1)) == 1
             else:
                 answer = exchange(peer, SENT[name](wire))
                 assert not isinstance(answer, p.Refusal), name
-        assert wire.learner().wait_connected(20).updates == 0, "nobody beats for the learner here"
+        assert wire.learner().wait_connected(60).updates == 0, "nobody beats for the learner here"
         peer.close()
 
 
@@ -94,7 +97,7 @@ def test_an_operator_steers_and_a_viewer_looks(wire: WireHarness, hosts: Hosts) 
             wall.steer(p.ControlKind.RUN)
         assert wall.stats().control.kind is p.ControlKind.PAUSE
         hosts.learner.revoke("desk")
-        wait_for("the list", lambda: revoked(desk), NAMED_S)
+        wait_for("the list", lambda: revoked(desk))
         assert wall.stats().steps == 20
 
 
@@ -113,13 +116,11 @@ def test_an_operator_that_may_not_connect_is_told(
     keys = hosts.client("desk", Role.OPERATOR, listed=listed).client(Role.OPERATOR)
     serve(wire, hosts.learner if not listed else None)
     why = "uses no keys" if listed else "refused key 'desk'"
-    start = time.monotonic()
     with (
         OperatorLink(wire.addresses[0], keys=keys) as link,
         pytest.raises(HandshakeError, match=why),
     ):
         link.stats()
-    assert time.monotonic() - start < NAMED_S
 
 
 def test_without_keys_nobody_steers_at_the_actors_address(wire: WireHarness) -> None:
@@ -134,7 +135,7 @@ def test_without_keys_nobody_steers_at_the_actors_address(wire: WireHarness) -> 
         pytest.raises(HandshakeError, match=r"an address without keys.*may not send SetControl"),
     ):
         link.steer(p.ControlKind.STOP)
-    assert wire.learner().wait_connected(20).control.number == 0
+    assert wire.learner().wait_connected(60).control.number == 0
 
 
 def test_a_routing_id_left_by_an_actor_gives_its_finder_nothing(
@@ -157,4 +158,4 @@ def test_a_routing_id_left_by_an_actor_gives_its_finder_nothing(
         assert isinstance(answer, p.Refusal)
         assert "role 'viewer'" in answer.reason
         second.close(0)
-        assert wire.learner().wait_connected(20).records == 0
+        assert wire.learner().wait_connected(60).records == 0

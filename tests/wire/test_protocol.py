@@ -16,6 +16,7 @@ from robot_rl.wire.record import record_dtype
 from robot_rl.wire.weights import Assembly, FlatWeights, unpack
 
 SPEC = small_spec()
+EXTRAS = (ArraySpec("touch", (2,)),)
 
 
 def as_spec(spec: EnvSpec) -> dict[str, object]:
@@ -106,10 +107,13 @@ def test_handshake_of_the_same_spec_is_accepted() -> None:
     ("changes", "why"),
     [
         ({"magic": "agentlace"}, "magic 'agentlace'; valid: 'robot-rl'"),
-        ({"protocol": 9}, "speaks wire protocol 9, this side 2: install the same"),
+        ({"protocol": 9}, "speaks wire protocol 9, this side 3: install the same"),
         ({"schema": "0" * 64}, "does not match its SHA-256"),
-        (as_spec(replace(SPEC, command_dim=1 << 40)), "command_dim"),
-        (as_spec(replace(SPEC, command_dim=1 << 25)), "records of about .* at most"),
+        (as_spec(replace(SPEC, command_layout=(("pose", 1 << 40),))), "command_layout"),
+        (
+            as_spec(replace(SPEC, command_layout=(("pose", 1 << 25),))),
+            "records of about .* at most",
+        ),
         (as_spec(replace(SPEC, action=ArraySpec("action", (7, 1)))), r"action shape \[7, 1\]"),
     ],
 )
@@ -143,29 +147,33 @@ def test_numbers_that_no_field_holds_are_no_messages(message: p.Message) -> None
 
 
 def test_all_differences_are_listed() -> None:
-    extra = (("judged_reward", "dense"), ("only_there", "1"))
-    other = replace(SPEC, rate_hz=30.0, action_frame="base", command_dim=9, extra=extra)
+    facts = (("judged_reward", "dense"), ("only_there", "1"))
+    layout = (("pose", 7), ("width", 2))
+    other = replace(
+        SPEC, rate_hz=30.0, action_frame="base", command_layout=layout, facts=facts, extras=EXTRAS
+    )
     message = greeting(schema=other.sha256(), spec=other.to_json())
     with pytest.raises(HandshakeError) as caught:
         handshake.check_hello(message, SPEC)
     for text in (
         "rate_hz: 10.0 != 30.0",
         "action_frame:  != base",
-        "command_dim: 8 != 9",
-        "extra judged_reward: none != dense",
+        "command_layout: (('pose', 7), ('width', 1)) != (('pose', 7), ('width', 2))",
+        "facts judged_reward: none != dense",
+        "extras: () != (ArraySpec(name='touch'",
     ):
         assert text in str(caught.value)
 
 
 def test_pairs_that_differ_are_never_taken_for_equal() -> None:
     def of(*pairs: tuple[str, str]) -> EnvSpec:
-        return replace(SPEC, extra=pairs)
+        return replace(SPEC, facts=pairs)
 
     one, two = ("a", "1"), ("b", "2")
-    assert of(one, two).differences(of(one, ("b", "3"))) == ["extra b: 2 != 3"]
+    assert of(one, two).differences(of(one, ("b", "3"))) == ["facts b: 2 != 3"]
     for other in (of(two, one), of(one, one, two)):
         (line,) = of(one, two).differences(other)
-        assert line.startswith("extra: ")
+        assert line.startswith("facts: ")
     assert of(one, two).differences(of(one, two)) == []
 
 

@@ -12,7 +12,7 @@ from robot_rl.wire.sync import SpoolSync, Syncer
 
 
 def wait(condition) -> None:
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.001)

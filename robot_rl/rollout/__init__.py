@@ -1,0 +1,1 @@
+"""The one act → step loop and its parts; actor, recorder and evaluator are its users."""

@@ -1,0 +1,7 @@
+"""The type of the fixture `refused`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+Refused = Callable[..., str]
