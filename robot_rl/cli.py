@@ -26,6 +26,7 @@ VERBS = {
     "record": "record demonstrations into a dataset",
     "dataset": "describe, verify, merge or amend datasets",
     "eval": "evaluate a run's policy on seeded episodes",
+    "deploy": "run a policy on a robot, with no learner",
     "driver": "run a robot's driver process; stop and re-arm it",
     "doctor": "say whether machine and robot could run, and what is missing",
     "keys": "make, list and revoke the keys of hosts and people",

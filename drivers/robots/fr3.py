@@ -10,7 +10,8 @@ from robot_rl.drivers.limits import TABLES, limits_within
 from robot_rl.drivers.mujoco.kinematics import ArmKinematics
 from robot_rl.drivers.mujoco.model import ARM_JOINTS
 from robot_rl.drivers.mujoco.world import SimWorld
-from robot_rl.drivers.robots.franka import FLANGE_TO_TCP, HOME, FrankaConfig, FrankaRobot
+from robot_rl.drivers.robots.franka import FrankaRobot
+from robot_rl.drivers.robots.franka_config import FLANGE_TO_TCP, HOME, FrankaConfig
 from robot_rl.drivers.robots.franka_doctor import examine
 from robot_rl.drivers.safe_robot import SafeRobot
 from robot_rl.drivers.virtual_world import VirtualWorld

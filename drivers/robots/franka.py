@@ -13,33 +13,34 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from robot_rl.drivers.paced_clock import PacedClock
+from robot_rl.drivers.robots.franka_config import GRIPPER_RANGE, FrankaConfig
 from robot_rl.drivers.robots.franka_gripper import FrankaGripper
-from robot_rl.drivers.robots.franka_sdk import SDK_ERRORS, franky
+from robot_rl.drivers.robots.franka_sdk import (
+    SDK_ERRORS,
+    affine,
+    column_major,
+    franky,
+    pose_of,
+)
 from robot_rl.drivers.safety import check_command, check_poses
 from robot_rl.errors import ConfigError, RobotFault, SafetyError, SpecError
 from robot_rl.fault_latch import FaultLatch
 from robot_rl.geometry import (
     IDENTITY,
-    matrix_from_quat,
     pose_difference,
     pose_inverse,
     pose_multiply,
-    quat_normalise,
 )
 from robot_rl.interfaces import Capability, Kinematics
 from robot_rl.limits import Limits
 from robot_rl.types import Array, CartesianCommand, Command, RobotState
 
-FLANGE_TO_TCP = (0.0, 0.0, 0.1034, 0.92388, 0.0, 0.0, -0.38268)
-"""Of the Franka hand: 103.4 mm along the flange's axis, turned back by 45°."""
-HOME = (0.0, -np.pi / 4, 0.0, -3 * np.pi / 4, 0.0, np.pi / 2, np.pi / 4)
-GRIPPER_RANGE = (0.0, 0.08)
 POLL_NS = 10_000_000
 SLACK = 5e-3
 """m or rad: by how much the arm's and the twin's tool may differ; a margin at the walls."""
@@ -49,50 +50,6 @@ FEED_FORWARD_S = 0.05
 SETTLE = 200
 """States, 1 ms each."""
 FROZEN_NS, LOOK_NS = 50_000_000, 25_000_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FrankaConfig:
-    """What the driver sets on the arm. SI units."""
-
-    address: str
-    """Of the FCI; an IP or host name."""
-    translational_stiffness: float = 2000.0
-    rotational_stiffness: float = 75.0
-    translational_damping: float = 89.0
-    rotational_damping: float = 7.0
-    translational_clip: float = 0.01
-    """m of error that the springs answer, per axis."""
-    rotational_clip: float = 0.1
-    posture_stiffness: float = 5.0
-    """Nm/rad in the null space, towards the joints at the last reset."""
-    collision_torque: float = 30.0
-    """Nm; beyond it the arm's own reflex stops."""
-    collision_force: float = 40.0
-    """N, the same at the end effector."""
-    load_mass: float = 0.0
-    """kg at the tool, beyond what is set in the vendor's Desk."""
-    load_centre: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    """m from the flange."""
-    tool: tuple[float, ...] = FLANGE_TO_TCP
-    """The tool centre point seen from the flange (7,)."""
-    reset_speed: float = 0.15
-    """Share of the vendor's joint speed in reset motions."""
-    home: tuple[float, ...] = HOME
-    gripper: bool = True
-    gripper_speed: float = 0.1
-    dry_run: bool = False
-    """Reads, and commands nothing."""
-    real_time: bool = True
-    """False: accepts a kernel without PREEMPT_RT (an emulator, a trial)."""
-
-    def __post_init__(self) -> None:
-        if not self.address:
-            raise ConfigError(
-                "robot.address is not set; valid: the IP of the arm's FCI (robot.address=172.16.0.2)"
-            )
-        if len(self.tool) != 7 or len(self.home) != 7:
-            raise ConfigError("robot.tool is a pose of 7 numbers, robot.home 7 joint positions")
 
 
 class FrankaRobot:
@@ -222,7 +179,7 @@ class FrankaRobot:
         self._want(float(checked.gripper[0]))
 
     def move_to(self, pose: Array, gripper: Array | None = None) -> None:
-        """A joint motion to where the tool is at `pose` (1, 7), the elbow as in the home posture."""
+        """A joint motion to where the tool is at `pose` (1, 7), the elbow as it is at home."""
         self._require_connection()
         check_poses(pose, 1, "move_to")
         self._require_ready()
@@ -296,8 +253,8 @@ class FrankaRobot:
     def _set_up(self) -> None:
         """Tool, load and collision thresholds. The vendor's Desk holds the hand's own load."""
         config, state = self._config, self._arm.state
-        nominal = pose_multiply(pose_inverse(_pose(state.F_T_NE)), np.array(config.tool))
-        self._arm.set_ee(_column_major(nominal))
+        nominal = pose_multiply(pose_inverse(pose_of(state.F_T_NE)), np.array(config.tool))
+        self._arm.set_ee(column_major(nominal))
         self._arm.set_load(config.load_mass, list(config.load_centre), [0.0] * 9)
         self._arm.set_collision_behavior(
             [config.collision_torque] * 7, [config.collision_force] * 6
@@ -305,10 +262,10 @@ class FrankaRobot:
 
     def _tool_pose(self, state: Any) -> Array:
         """(7,) of the tool centre point, base frame; a dry run leaves the arm's own setting."""
-        measured = _pose(state.O_T_EE)
+        measured = pose_of(state.O_T_EE)
         if not self._config.dry_run:
             return measured
-        flange = pose_multiply(measured, pose_inverse(_pose(state.F_T_EE)))
+        flange = pose_multiply(measured, pose_inverse(pose_of(state.F_T_EE)))
         return pose_multiply(flange, np.array(self._config.tool))
 
     def _check_tool(self) -> None:
@@ -336,7 +293,7 @@ class FrankaRobot:
             at = np.array(self._twin.forward(0, (start + share * (end - start)).tolist()))[:3]
             if (at < low).any() or (at > high).any():
                 raise SafetyError(
-                    f"the reset's way leaves the workspace at {at.round(3).tolist()}; valid: inside "
+                    f"the reset's way leaves the workspace at {at.round(3).tolist()}; valid: "
                     f"{low.round(3).tolist()} … {high.round(3).tolist()}: guide the arm by hand"
                 )
 
@@ -373,7 +330,7 @@ class FrankaRobot:
             return
         twist = None if velocity is None else franky.Twist(velocity[:3], velocity[3:])
         try:
-            self._tracker.set_target(_affine(pose), twist)
+            self._tracker.set_target(affine(pose), twist)
         except SDK_ERRORS as error:
             self._latch.latch(f"the arm refuses a target: {error}")
 
@@ -443,21 +400,3 @@ class FrankaRobot:
         self._latch.obey()
         if self._latch.reason:
             raise RobotFault(f"{self._latch.reason}; a person re-arms")
-
-
-def _pose(affine: Any) -> Array:
-    """franky's Affine as a pose (7,)."""
-    x, y, z, w = affine.quaternion
-    return np.concatenate([affine.translation, quat_normalise(np.array([w, x, y, z]))])
-
-
-def _affine(pose: Array) -> Any:
-    w, x, y, z = pose[3:].tolist()
-    return franky.Affine(pose[:3].copy(), np.array([x, y, z, w]))
-
-
-def _column_major(pose: Array) -> list[float]:
-    """A pose as libfranka's (16,)."""
-    matrix = np.eye(4)
-    matrix[:3, :3], matrix[:3, 3] = matrix_from_quat(pose[3:]), pose[:3]
-    return [float(value) for value in matrix.T.ravel()]

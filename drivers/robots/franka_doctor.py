@@ -1,4 +1,4 @@
-"""What `robot-rl doctor robot=fr3` looks at: the SDK, the way to the arm, the arm itself. It reads."""
+"""What `robot-rl doctor robot=fr3` looks at: SDK, network, arm. It only reads."""
 
 from __future__ import annotations
 

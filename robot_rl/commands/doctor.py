@@ -21,7 +21,8 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from robot_rl.commands.common import add_overrides, compose, emit
+from robot_rl.commands.common import add_overrides, compose
+from robot_rl.commands.output import emit
 from robot_rl.errors import ConfigError
 from robot_rl.examination import Finding, Grade, found
 
@@ -100,8 +101,8 @@ def _kernel() -> Finding:
         "kernel",
         there,
         f"{platform.release()}, {'' if there else 'no '}PREEMPT_RT",
-        "an arm with a 1 kHz interface wants a PREEMPT_RT kernel (Ubuntu: pro enable realtime-kernel); "
-        "without it robot.real_time_kernel=false, for trials",
+        "an arm with a 1 kHz interface wants a PREEMPT_RT kernel (Ubuntu: pro enable "
+        "realtime-kernel); without it robot.real_time_kernel=false, for trials",
         Grade.WARNING,
     )
 

@@ -1,4 +1,4 @@
-"""The FR3 of configs/robot/fr3.yaml at the emulator's address: in process, or in a driver process."""
+"""The FR3 of configs/robot/fr3.yaml at the emulator: in process, or in a driver process."""
 
 from __future__ import annotations
 

@@ -20,6 +20,7 @@ from robot_rl.types import CartesianCommand
 
 franky = pytest.importorskip("franky")
 PERIOD_NS = 20_000_000
+SECOND = np.eye(7)[1]
 
 
 def bare() -> franky.Robot:
@@ -78,9 +79,8 @@ def test_feed_forward_tracks_a_sine(emulator: Emulator, record_property: object)
         finally:
             robot.close()
     record_property("mean_error_mm", [round(1e3 * error, 2) for error in errors])  # type: ignore[operator]
-    print(
-        f"5 cm, 0.5 Hz sine: {1e3 * errors[0]:.1f} mm plain, {1e3 * errors[1]:.1f} mm with feed-forward"
-    )
+    plain, fed = 1e3 * errors[0], 1e3 * errors[1]
+    print(f"5 cm, 0.5 Hz sine: {plain:.1f} mm plain, {fed:.1f} mm with feed-forward")
     emulator.require_quiet()
     assert errors[1] < errors[0]
 
@@ -107,13 +107,15 @@ def test_a_jump_without_clip_is_a_reflex_that_the_layer_prevents(emulator: Emula
         translational_error_clip=np.full(3, 1.0),
     )
     at = arm.state.O_T_EE
-    tracker.set_target(franky.Affine(at.translation + [0.0, 0.1, 0.0], at.quaternion))
+    tracker.set_target(franky.Affine(at.translation + np.array([0.0, 0.1, 0.0]), at.quaternion))
     deadline = time.monotonic() + 5.0
     while tracker.is_running and time.monotonic() < deadline:
         time.sleep(0.01)
     assert not tracker.is_running, "the emulator allowed what the arm would not"
-    with pytest.raises(Exception, match=r"(?i)reflex|mode|error"):
+    with pytest.raises(franky.ControlException, match=r"(?i)violation|reflex|discontinuity"):
         arm.join_motion()
+    assert "Reflex" in str(arm.state.robot_mode)
+    with pytest.raises(Exception, match=r"(?i)reflex|mode"):
         arm.move(franky.JointMotion(franky.JointState(arm.state.q)))
 
 
@@ -209,8 +211,8 @@ def test_resets_stay_inside_the_workspace(emulator: Emulator) -> None:
         robot.move_to(START, OPEN)
         start = robot.read().q[0]
         with pytest.raises(SafetyError, match="leaves the workspace"):
-            device._check_way(start, start + [0.0, 1.2, 0.0, 0.0, 0.0, 0.0, 0.0])
-        device._check_way(start, start + [0.05, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0])
+            device._check_way(start, start + 1.2 * SECOND)
+        device._check_way(start, start + 0.02 * SECOND)
     finally:
         robot.close()
 

@@ -67,7 +67,7 @@ class Record:
         return record
 
     def stopped_after_last_goal(self) -> int:
-        """ms from the last goal to the first stop of the device after it; AssertionError if none."""
+        """ms from the last goal to the device's first stop after it; AssertionError if none."""
         after = [stop for stop in self.stops if stop >= self.goals[-1]]
         assert after, "the device was never stopped"
         return after[0] - self.goals[-1]

@@ -83,9 +83,10 @@ def test_told_to_end_it_ends_the_driver(tmp_path: Path) -> None:
 
 def test_a_stopped_driver_is_killed(tmp_path: Path) -> None:
     """SIGSTOP from outside: the process is there, and does nothing."""
+    words = child(tmp_path, beats=10**6, then=0.0)
     code = (
         "import sys; from pathlib import Path; from robot_rl.drivers.remote.guardian import guard;"
-        f"sys.exit(guard(Path({str(tmp_path)!r}), {child(tmp_path, beats=10**6, then=0.0)!r}, bool))"
+        f"sys.exit(guard(Path({str(tmp_path)!r}), {words!r}, bool))"
     )
     process = subprocess.Popen([sys.executable, "-c", code])
     try:
