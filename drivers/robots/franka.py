@@ -49,7 +49,7 @@ FEED_FORWARD_S = 0.05
 """Setpoints further apart than this have no common velocity."""
 SETTLE = 200
 """States, 1 ms each."""
-FROZEN_NS, LOOK_NS = 50_000_000, 25_000_000
+FROZEN_NS, LOOK_NS = 100_000_000, 25_000_000
 
 
 class FrankaRobot:
@@ -368,7 +368,7 @@ class FrankaRobot:
         try:
             self._arm.join_motion(0.0)
         except SDK_ERRORS as error:
-            return f"the arm stopped: {error}"
+            return f"the arm stopped: {'; '.join(str(error).splitlines())}"
         return f"the arm stopped: {self._errors()}"
 
     def _errors(self) -> str:
