@@ -22,8 +22,9 @@ class PacedClock:
     clock.every(20_000_000, tick)           # 50 Hz
     clock.sleep_until(clock.now_ns() + 100_000_000)
 
-    A call that comes late runs once, and its schedule goes on from there. Calls do not nest: one
-    that sleeps itself runs none. `wait` sleeps a number of seconds, or less when there is something
+    A call that comes late runs once, and the next one no sooner than 3/4 of a period after it: a
+    safety layer's setpoints must not come in bursts. Calls do not nest: one that sleeps itself runs
+    none. `wait` sleeps a number of seconds, or less when there is something
     to do (a driver process waits on its sockets); time stands still between two sleeps for nobody.
     """
 
@@ -67,8 +68,7 @@ class PacedClock:
         try:
             for item in self._periodic:
                 if item.next_ns <= (now := self._now_ns()):
-                    late = now - item.next_ns
-                    item.next_ns += item.period_ns if late < item.period_ns else late
+                    item.next_ns = max(item.next_ns, now - item.period_ns // 4) + item.period_ns
                     item.call()
         finally:
             self._calling = False

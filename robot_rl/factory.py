@@ -6,7 +6,7 @@ Only the command line, the Gymnasium entry point and launch scripts use it; noth
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,24 @@ from typing import Any
 from omegaconf import DictConfig
 
 from robot_rl.config import build, config_file, load_config, plain, section, target_class
-from robot_rl.errors import ConfigError, SpecError
-from robot_rl.interfaces import Bundle, Camera, Expert, Operator, Policy, RobotEnvironment
+from robot_rl.errors import ConfigError, SpecError, suggest
+from robot_rl.interfaces import (
+    Agent,
+    Bundle,
+    Camera,
+    Expert,
+    Operator,
+    Policy,
+    RobotEnvironment,
+    Schedule,
+)
+from robot_rl.runtime.schedule import Run
+from robot_rl.runtime.settings import RunSettings
 from robot_rl.specs import EnvSpec
 
+RUNTIME_NUMBERS = ("warmup_steps",)
+"""Of `agent.replay`, what is the schedule's and not the agent's."""
+ONLINE = "robot_rl.runtime.schedule.OnlineSchedule"
 ADAPTER = "robot_rl.envs.gymnasium_adapter.GymnasiumAdapter"
 ENVIRONMENT = tuple(name for name in dir(RobotEnvironment) if not name.startswith("_"))
 """What an environment must have."""
@@ -108,9 +122,38 @@ def make_policy(cfg: DictConfig, spec: EnvSpec, *, seed: int) -> Policy:
     return policy
 
 
-def make_agent(cfg: DictConfig, spec: EnvSpec, *, seed: int) -> Any:
-    """The learning half of the configured agent."""
-    return build(cfg.agent.learner, config_file(cfg, "agent"), spec=spec, seed=seed)
+def make_agent(cfg: DictConfig, spec: EnvSpec, *, seed: int) -> Agent:
+    """The learning half of the configured agent: `agent.learner` and the numbers of `agent.replay`
+    that its sampling is made of. ConfigError on one that it does not take."""
+    where, agent = config_file(cfg, "agent"), section(cfg, "agent")
+    node = plain(section(agent, "learner"))
+    if "normalize" in node:  # a run's config of an earlier version
+        node["input_scaling"] = "standard" if node.pop("normalize") else "none"
+    numbers = {key: value for key, value in plain(section(agent, "replay")).items()
+               if key not in RUNTIME_NUMBERS}  # fmt: skip
+    valid = target_parameters(node, where)
+    for key in numbers:
+        if key not in valid:
+            raise ConfigError(
+                f"{where}: replay.{key} is no number of {node['_target_']}: {suggest(key, valid)}"
+            )
+    made: Agent = build(node | numbers, where, spec=spec, seed=seed)
+    return made
+
+
+def make_schedule(cfg: DictConfig, settings: RunSettings, warmup_steps: int) -> Schedule:
+    """The schedule that the agent's YAML names: `agent.schedule`, or one block a step."""
+    where, agent = config_file(cfg, "agent"), section(cfg, "agent")
+    node = plain(agent["schedule"]) if "schedule" in agent else {"_target_": ONLINE}
+    run = Run(
+        steps=settings.steps,
+        warmup_steps=warmup_steps,
+        credit_window=settings.learner.credit_window,
+        publish_every=settings.learner.publish_every,
+        evaluate_every=settings.evaluation.every,
+    )
+    made: Schedule = build(node, where, run=run)
+    return made
 
 
 def agent_name(cfg: DictConfig) -> str:
@@ -135,9 +178,10 @@ def make_operator(cfg: DictConfig, env: RobotEnvironment) -> Operator:
     return build({"_target_": cfg.teleop._target_}, where, operators=made)
 
 
-def target_parameters(node: DictConfig, where: str) -> Sequence[str]:
+def target_parameters(node: DictConfig | Mapping[str, Any], where: str) -> Sequence[str]:
     """Parameter names of a node's target."""
-    return list(inspect.signature(target_class(plain(node), where)).parameters)
+    raw = plain(node) if isinstance(node, DictConfig) else node
+    return list(inspect.signature(target_class(raw, where)).parameters)
 
 
 def check_same_spec(mine: EnvSpec, theirs: EnvSpec, what: str) -> str:

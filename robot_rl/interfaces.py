@@ -15,7 +15,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from robot_rl.limits import Limits
-from robot_rl.sampling import Block
+from robot_rl.sampling import Block, Sampling
 from robot_rl.specs import EnvSpec
 from robot_rl.types import (
     Array,
@@ -485,6 +485,11 @@ class Schedule(Protocol):
         update on positions below block.upper
     """
 
+    @property
+    def acts(self) -> bool:
+        """False: it waits for no steps, so the learner needs no actors, no link and no log."""
+        ...
+
     def next(self, done: int) -> Block | None:
         """The block after `done` blocks; None at the end."""
         ...
@@ -493,11 +498,22 @@ class Schedule(Protocol):
 class Agent(Protocol):
     """A learning algorithm; knows no environment and no socket.
 
-    agent.load_state(checkpoint)            # or fresh
-    for batch in batches:                   # utd * batch_size rows, interleaved
+    agent.load_state(checkpoint)            # or fresh, or load_part(name, arrays) of some parts
+    agent.prepare(observations)             # a fresh one, before its first block
+    for batch in batches:                   # what agent.sampling asks for, rows interleaved
         metrics = agent.update(batch)       # utd critic updates, one actor update
         publish(agent.policy_weights())
     """
+
+    @property
+    def sampling(self) -> Sampling:
+        """What replay shall give it."""
+        ...
+
+    def prepare(self, obs: Observation) -> None:
+        """The observations at hand before learning begins, without images (n, ...): what inputs
+        are scaled by. An agent that has this already keeps it."""
+        ...
 
     def update(self, batch: Batch) -> Mapping[str, float] | None:
         """One block of updates; metrics now and then (they cost a synchronisation), else None."""
@@ -513,6 +529,14 @@ class Agent(Protocol):
 
     def load_state(self, state: Mapping[str, Array]) -> None:
         """Raises CheckpointError naming the first array that does not fit."""
+        ...
+
+    def parts(self) -> dict[str, dict[str, Array]]:
+        """Copies of its arrays by part (actor, critic, …), in the order in which to load them."""
+        ...
+
+    def load_part(self, name: str, arrays: Mapping[str, Array]) -> None:
+        """One part, for a warm start; CheckpointError naming the array that does not fit."""
         ...
 
 

@@ -307,9 +307,9 @@ class Batch:
     obs: dict[str, Array]
     """Per key (N, ...); with a history window (N, To, ...)."""
     action: Array
-    """(N, dim) float32."""
+    """(N, dim) float32; with a horizon (N, H, dim), the last repeated behind an episode's end."""
     reward: Array
-    """(N,) float32, discounted sum over the n steps."""
+    """(N,) float32, discounted sum over the n steps (the horizon)."""
     next_obs: dict[str, Array]
     """Per key (N, ...): the observation n steps on (fewer where the episode ended)."""
     mask: Array
@@ -318,6 +318,13 @@ class Batch:
     """(N,) float32: gamma to the power of the steps really summed."""
     demo: Array | None = None
     """(N,) float32: 1 for rows drawn from demonstrations and interventions; None: none are."""
+    valid: Array | None = None
+    """(N, H) bool with a horizon: False behind a cut by time limit, lost record or log position;
+    True behind a terminal state, where nothing that is done changes the return."""
+    return_to_go: Array | None = None
+    """(N,) float32 where asked for: discounted rewards from the row to its episode's end."""
+    weight: Array | None = None
+    """(N,) float32: weight of the row in the loss, where a pool's is not 1."""
 
 
 @dataclass(frozen=True, slots=True)

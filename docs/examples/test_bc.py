@@ -18,5 +18,4 @@ def test_bc_is_an_agent():
         lambda seed: BC(SPEC, seed=seed, utd=2, batch_size=16, hidden=(16,)),
         lambda seed: SquashedGaussianPolicy(SPEC, seed=seed, hidden=(16,)),
         SPEC,
-        rows=32,
     )

@@ -11,6 +11,7 @@ vendor's controller and a hardware e-stop stay mandatory.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -78,6 +79,7 @@ class FrankaRobot:
         self._arm: Any = None
         self._hand: FrankaGripper | None = None
         self._tracker: Any = None
+        self._stopping: threading.Thread | None = None
         self._latch = FaultLatch()
         self._setpoint, self._width = np.zeros((1, 7)), np.zeros(1)
         self._set_ns = 0
@@ -136,6 +138,8 @@ class FrankaRobot:
         """While the tracker runs a snapshot at once, else the next of the arm's 1 kHz states; once
         the connection is lost the last one, with the fault."""
         self._require_connection()
+        if self._last is not None and self._stopping is not None and self._stopping.is_alive():
+            return replace(self._last, fault=self._latch.shown)  # the SDK is busy stopping
         try:
             state = self._arm.state
             ended = self._tracker is not None and not self._tracker.is_running
@@ -337,6 +341,12 @@ class FrankaRobot:
     def _leave_tracker(self) -> None:
         """Ends the tracker compliantly, without blocking the clock's calls."""
         tracker, self._tracker = self._tracker, None
+        if self._stopping is not None:
+            while self._stopping.is_alive():
+                self._clock.sleep_until(self._clock.now_ns() + POLL_NS)
+            self._stopping = None
+            with suppress(*SDK_ERRORS):  # the motion says that it was preempted
+                self._wait_for_motion()
         if tracker is None:
             return
         with suppress(*SDK_ERRORS):  # of a motion that has ended in a reflex
@@ -350,9 +360,8 @@ class FrankaRobot:
             self._arm.move(motion, asynchronous=True)
             while not self._arm.join_motion(0.0):
                 if self._latch.obey():
-                    self._arm.stop()
-                    with suppress(*SDK_ERRORS):  # the motion says that it was preempted
-                        self._wait_for_motion()
+                    self._stopping = threading.Thread(target=self._arm.stop)
+                    self._stopping.start()  # it blocks until the arm rests
                     raise RobotFault(self._latch.reason)
                 self._clock.sleep_until(self._clock.now_ns() + POLL_NS)
         except SDK_ERRORS as error:

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from robot_rl.data.mixture import Mixture
+from robot_rl.data.sampler import Sampler
 from robot_rl.interfaces import Agent, Policy, RobotEnvironment
 from robot_rl.specs import EnvSpec
 from robot_rl.testing.wire_harness import random_observation
@@ -42,9 +42,9 @@ def act_s(policy: Policy, spec: EnvSpec, calls: int) -> list[float]:
     return _times(lambda: policy.act(obs, 0, 0), calls)
 
 
-def fill(mixture: Mixture, rows: int) -> None:
+def fill(sampler: Sampler, rows: int) -> None:
     """Made-up transitions into replay: noise within the spec, episodes of 99 steps."""
-    spec, rng = mixture.replay.spec, np.random.default_rng(0)
+    spec, rng = sampler.replay.spec, np.random.default_rng(0)
     for first in range(0, rows, EPISODE):
         records = np.zeros(EPISODE, record_dtype(spec))
         place = np.arange(EPISODE)
@@ -65,18 +65,18 @@ def fill(mixture: Mixture, rows: int) -> None:
             count=EPISODE,
             record_bytes=records.dtype.itemsize,
         )
-        mixture.replay.extend(replace(header, position=first), records)
+        sampler.replay.extend(replace(header, position=first), records)
 
 
-def sample_s(mixture: Mixture, calls: int) -> list[float]:
+def sample_s(sampler: Sampler, calls: int) -> list[float]:
     """Seconds of each call that draws the batches of one update block."""
     rng = np.random.default_rng(0)
-    return _times(lambda: mixture.sample(rng, mixture.replay.position), calls)
+    return _times(lambda: sampler.sample(rng, sampler.replay.position), calls)
 
 
-def update_s(agent: Agent, mixture: Mixture, seconds: float) -> float:
+def update_s(agent: Agent, sampler: Sampler, seconds: float) -> float:
     """Seconds of one update block; the first, which may compile, is left out."""
-    batch = mixture.sample(np.random.default_rng(0), mixture.replay.position)
+    batch = sampler.sample(np.random.default_rng(0), sampler.replay.position)
     agent.update(batch)
     start, blocks = time.perf_counter(), 0
     while (spent := time.perf_counter() - start) < seconds:

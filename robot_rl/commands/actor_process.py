@@ -64,6 +64,7 @@ def run_actor(config: ActorConfig, stopping: Callable[[], bool]) -> None:
             follower=PlanFollower(replan_every=settings.actor.replan_every),
             max_age_ns=round(settings.actor.operator_stale_ms * 1e6),
             slack_ns=round(settings.actor.policy_period_slack_ms * 1e6),
+            wait_for_plans=settings.actor.wait == "step" and not settings.actor.real_time,
             pace=pace_of(cfg, environment, settings.actor.real_time),
         )
         actor = Actor(

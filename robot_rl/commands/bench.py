@@ -25,8 +25,8 @@ from rich.table import Table
 from robot_rl.bench import compute
 from robot_rl.bench.figure import Figure, percentiles
 from robot_rl.bench.wire import connected
-from robot_rl.commands.common import add_overrides, compose, numbers_of, settings_of
-from robot_rl.commands.learner_process import make_mixture
+from robot_rl.commands.common import add_overrides, compose, settings_of
+from robot_rl.commands.learner_process import make_sampler
 from robot_rl.commands.output import emit
 from robot_rl.factory import make_agent, make_env, make_policy
 from robot_rl.interfaces import Agent, RobotEnvironment
@@ -62,7 +62,7 @@ def run(options: argparse.Namespace) -> int:
     agent = make_agent(cfg, spec, seed=settings.seed)
     figures += _learning(cfg, spec, agent, scale)
     figures += _wire(settings, spec, agent.policy_weights(), scale)
-    steps, needed = settings.steps, _seconds_a_step(figures, numbers_of(cfg).utd)
+    steps, needed = settings.steps, _seconds_a_step(figures, agent.sampling.utd)
     result: dict[str, Any] = {
         "machine": {"cpu": cpu_model(), "cores": len(os.sched_getaffinity(0))},
         "load_average": os.getloadavg()[0],
@@ -85,27 +85,27 @@ def _environment(env: RobotEnvironment, spec: EnvSpec, seconds: float) -> Figure
 
 def _learning(cfg: DictConfig, spec: EnvSpec, agent: Agent, scale: float) -> list[Figure]:
     """Policy, replay and learner, the learner's own settings and its threads."""
-    settings, numbers, hz = settings_of(cfg), numbers_of(cfg), spec.rate_hz
+    settings, utd, hz = settings_of(cfg), agent.sampling.utd, spec.rate_hz
     _say("policy, replay and learner (compiled: some 20 s the first time)")
-    mixture = make_mixture(settings, numbers, spec)
-    compute.fill(mixture, min(settings.replay.capacity, round(ROWS * scale)))
-    block = compute.update_s(agent, mixture, 10 * scale)
+    sampler = make_sampler(settings, agent.sampling, spec, log=True)
+    compute.fill(sampler, min(settings.replay.capacity, round(ROWS * scale)))
+    block = compute.update_s(agent, sampler, 10 * scale)
     policy = make_policy(cfg, spec, seed=settings.seed)
     policy.load(agent.policy_weights(), 1)
     act_50, act_99 = percentiles(compute.act_s(policy, spec, round(4000 * scale)))
-    draw, _ = percentiles(compute.sample_s(mixture, round(500 * scale)))
+    draw, _ = percentiles(compute.sample_s(sampler, round(500 * scale)))
     period, share = (
         f"{ACTING_SHARE:g} of a period of {1000 / hz:g} ms",
         SAMPLING_SHARE * 1e3 * block,
     )
-    updates, pace = numbers.utd / block, numbers.utd * hz
+    updates, pace = utd / block, utd * hz
     return [
         Figure("policy", "observation to action, p50", 1e3 * act_50, "ms"),
         Figure("policy", "the same, p99", 1e3 * act_99, "ms", 1e3 * ACTING_SHARE / hz, period),
         Figure("replay", "batches of a block, p50", 1e3 * draw, "ms", share,
                f"{SAMPLING_SHARE:g} of a block of updates"),
         Figure("learner", "critic updates", updates, "1/s", pace,
-               f"{numbers.utd} updates a step at {hz:g} Hz", True),
+               f"{utd} updates a step at {hz:g} Hz", True),
     ]  # fmt: skip
 
 

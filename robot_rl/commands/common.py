@@ -8,12 +8,15 @@ import os
 import re
 import shlex
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
+from robot_rl.agents.common.precision import chosen_precision
 from robot_rl.config import GROUPS, config_file, convert, load_config, plain, section
 from robot_rl.errors import ConfigError
+from robot_rl.factory import make_schedule
+from robot_rl.interfaces import Schedule
 from robot_rl.runtime.changes import MACHINE
 from robot_rl.runtime.settings import AgentNumbers, RunSettings, WireSettings
 from robot_rl.wire.key_files import Role
@@ -119,14 +122,29 @@ def key_setting(wire: WireSettings, *, learner: bool = False, actors: bool = Fal
 
 
 def numbers_of(cfg: DictConfig) -> AgentNumbers:
-    """The agent's numbers that the runtime needs."""
+    """The agent's numbers that processes without the agent need; see `AgentNumbers`."""
     where = config_file(cfg, "agent")
     agent = section(cfg, "agent")
     if "replay" not in agent:
         raise ConfigError(f"{where}: no `replay` node; see configs/agent/rlpd.yaml")
-    replay = plain(section(agent, "replay"))
+    names = get_type_hints(AgentNumbers)
+    replay = {k: v for k, v in plain(section(agent, "replay")).items() if k in names}
     numbers: AgentNumbers = convert(replay, AgentNumbers, f"{where}: replay")
     return numbers
+
+
+def schedule_of(cfg: DictConfig) -> Schedule:
+    """The schedule of a run."""
+    return make_schedule(cfg, settings_of(cfg), numbers_of(cfg).warmup_steps)
+
+
+def settle_precision(cfg: DictConfig) -> None:
+    """Writes what `agent.learner.precision=auto` means on this machine into the config of a new
+    run, so that it stays when the run goes on elsewhere."""
+    learner = section(section(cfg, "agent"), "learner")
+    if learner.get("precision") == "auto":
+        chosen = chosen_precision("auto", str(learner.get("device", "cpu")))
+        OmegaConf.update(cfg, "agent.learner.precision", chosen)
 
 
 def what_is_learned(cfg: DictConfig) -> dict[str, str]:

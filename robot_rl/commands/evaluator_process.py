@@ -23,7 +23,7 @@ def run_evaluator(config: EvaluatorConfig, stopping: Callable[[], bool]) -> None
     cfg = folder.config()
     settings = settings_of(cfg)
     with closing(make_env(cfg)) as env:
-        if not folder.wait_for_log(stopping):
+        if not (folder.specified or folder.wait_for_log(stopping)):
             return
         check_same_spec(env.spec, folder.spec(), f"run {run_dir}")
         policy = make_policy(cfg, env.spec, seed=settings.seed)

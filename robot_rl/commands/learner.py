@@ -15,7 +15,14 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
-from robot_rl.commands.common import add_overrides, flags_of, numbers_of, settings_of
+from robot_rl.commands.common import (
+    add_overrides,
+    flags_of,
+    numbers_of,
+    schedule_of,
+    settings_of,
+    settle_precision,
+)
 from robot_rl.commands.output import emit
 from robot_rl.commands.prepare import check_device, demo_warnings, named_dataset, same_demos, say
 from robot_rl.commands.resume import dated, is_resumed, open_run, rewrite
@@ -33,19 +40,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     cfg, folder = open_run(options, named_by_agent)
     check_device(cfg)
+    acts, spec = schedule_of(cfg).acts, None
+    settle_precision(cfg)
     if numbers_of(cfg).demo_ratio > 0:
         if cfg.demos.path is None:
             raise ConfigError(
                 "the learner alone records no demonstrations; valid: demos.path=<dataset>, "
                 "or agent=sac (agent.replay.demo_ratio=0)"
             )
-        path, _ = named_dataset(cfg.demos.path)
+        path, found = named_dataset(cfg.demos.path)
         say(demo_warnings(path, settings_of(cfg).demos.episodes))
         OmegaConf.update(cfg, "demos.path", str(path))
+        spec = found if not acts else None  # else that of the first actor
     OmegaConf.update(cfg, "run", None)
     with folder.lock():
         if not is_resumed(options):
-            folder.create(cfg)
+            folder.create(cfg, spec)
         if cfg.demos.path is not None:
             same_demos(folder, Path(cfg.demos.path))
         if is_resumed(options):

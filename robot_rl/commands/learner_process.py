@@ -1,33 +1,34 @@
-"""The learner's process: agent, replay and mixture over a run's log; no environment."""
+"""The learner's process: agent, replay and sampler over a run's log; no environment."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import ExitStack, closing
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
+from robot_rl.agents.common.parameters import split_parts
 from robot_rl.commands.announce import announce
 from robot_rl.commands.child_config import LearnerConfig
-from robot_rl.commands.common import numbers_of, settings_of, what_is_learned
+from robot_rl.commands.common import schedule_of, settings_of, what_is_learned
 from robot_rl.data.episodes import read_episodes
 from robot_rl.data.log_reader import LogReader
-from robot_rl.data.mixture import Mixture
-from robot_rl.data.replay import Replay
-from robot_rl.errors import CheckpointError
+from robot_rl.data.sampler import Sampler, replay_for
+from robot_rl.errors import CheckpointError, ConfigError, suggest
 from robot_rl.factory import agent_name, check_same_spec, make_agent
-from robot_rl.interfaces import Agent
 from robot_rl.metrics.reader import read_metrics
 from robot_rl.metrics.writer import MetricsWriter
 from robot_rl.runtime.changes import take_effect
-from robot_rl.runtime.checkpoint import newest_checkpoint
+from robot_rl.runtime.checkpoint import STATE, load_checkpoint, newest_checkpoint
+from robot_rl.runtime.evaluator import load_policy
 from robot_rl.runtime.feed import Feeder
 from robot_rl.runtime.learner import Learner
 from robot_rl.runtime.rundir import RunDir
-from robot_rl.runtime.schedule import Schedule
-from robot_rl.runtime.settings import AgentNumbers, DemoSettings, RunSettings
+from robot_rl.runtime.settings import DemoSettings, RunSettings, WarmStart
+from robot_rl.sampling import PoolName, Sampling
 from robot_rl.specs import EnvSpec
 from robot_rl.types import Array, EpisodeSummary
 from robot_rl.wire.learner_link import LearnerLink
@@ -38,14 +39,13 @@ def run_learner(config: LearnerConfig, stopping: Callable[[], bool]) -> None:
     run_dir = config.path
     folder = RunDir(run_dir)
     cfg = folder.config()
-    settings, numbers = settings_of(cfg), numbers_of(cfg)
-    if not folder.wait_for_log(stopping):
+    settings, schedule = settings_of(cfg), schedule_of(cfg)
+    if schedule.acts and not folder.wait_for_log(stopping):
         return
-    spec = LogReader(folder.log).spec
-    with (
-        MetricsWriter(run_dir, "learner", origin_s=config.origin_s) as metrics,
-        closing(LearnerLink(config.address)) as link,
-    ):
+    spec = LogReader(folder.log).spec if schedule.acts else folder.spec()
+    with ExitStack() as stack:
+        metrics = stack.enter_context(MetricsWriter(run_dir, "learner", origin_s=config.origin_s))
+        link = stack.enter_context(closing(LearnerLink(config.address))) if schedule.acts else None
         if note := plant_of(settings.demos, spec):
             metrics.event(note)
         metrics.event("the learner prepares its updates (compiled: some 20 s the first time)")
@@ -54,25 +54,25 @@ def run_learner(config: LearnerConfig, stopping: Callable[[], bool]) -> None:
             tell = telling(run_dir, metrics)
             announce(folder, metrics, acts=False)
         agent = make_agent(cfg, spec, seed=settings.seed)
-        mixture = make_mixture(settings, numbers, spec)
+        sampler = make_sampler(settings, agent.sampling, spec, log=schedule.acts)
         learner = Learner(
             agent=agent,
-            feeder=Feeder(LogReader(folder.log, spec), mixture.replay, tell),
-            mixture=mixture,
-            schedule=Schedule(settings.steps, numbers.warmup_steps, settings.learner.credit_window),
+            sampler=sampler,
+            schedule=schedule,
             settings=settings.learner,
-            link=link,
             metrics=metrics,
             rng=np.random.default_rng([settings.seed, 1]),
             run_dir=run_dir,
             agent_name=agent_name(cfg),
             spec_sha256=spec.sha256(),
-            utd=numbers.utd,
-            evaluation_every=settings.evaluation.every,
+            feeder=Feeder(LogReader(folder.log, spec), sampler.replay, tell) if link else None,
+            link=link,
             config=what_is_learned(cfg),
         )
-        metrics.event("the learner is ready")
-        resume(learner, agent)
+        precision = cfg.agent.learner.get("precision", "float32")
+        metrics.event(f"the learner is ready; its matrix products are in {precision}")
+        if not resume(learner):
+            warm_start(learner, settings.learner.warm_start)
         if learner.run(stopping):
             folder.finished.touch()
 
@@ -88,27 +88,29 @@ def telling(run_dir: Path, metrics: MetricsWriter) -> Callable[[EpisodeSummary, 
     return tell
 
 
-def make_mixture(settings: RunSettings, numbers: AgentNumbers, spec: EnvSpec) -> Mixture:
-    """Replay with the demonstrations in it, and the mixture that samples from both."""
-    demos = load_demos(settings.demos, spec) if numbers.demo_ratio > 0 else []
-    replay = Replay(
+def make_sampler(settings: RunSettings, sampling: Sampling, spec: EnvSpec, *, log: bool) -> Sampler:
+    """Replay with the datasets in it that the agent asks for, and what samples from it."""
+    demos, names = settings.demos, {share.name for share in sampling.pools}
+    found: dict[PoolName, list[Array]] = {}
+    if "demo" in names:
+        shown = load_episodes(demos.path, spec, demos.episodes + demos.validation)
+        found = {"demo": shown[: demos.episodes], "validation": shown[demos.episodes :]}
+    if "prior" in names:
+        if demos.prior is None:
+            raise ConfigError("this agent samples a pool 'prior'; valid: demos.prior=<dataset>")
+        found["prior"] = load_episodes(demos.prior, spec)
+    replay = replay_for(
+        sampling,
         spec,
-        settings.replay.capacity,
-        streams=settings.actors,
-        demo_rows=sum(len(rows) for rows in demos),
+        capacity=settings.replay.capacity if log else 0,
+        streams=settings.actors if log else 0,
+        datasets={pool: sum(map(len, episodes)) for pool, episodes in found.items()},
         memory_limit_gb=settings.replay.memory_limit_gb,
     )
-    for rows in demos:
-        replay.add_demos(rows)
-    return Mixture(
-        replay,
-        batch_size=numbers.batch_size,
-        utd=numbers.utd,
-        demo_ratio=numbers.demo_ratio,
-        n_step=numbers.n_step,
-        gamma=numbers.discount,
-        proposed_ratio=numbers.proposed_ratio,
-    )
+    for pool, episodes in found.items():
+        for rows in episodes:
+            replay.add(pool, rows)
+    return Sampler(replay, sampling)
 
 
 def plant_of(demos: DemoSettings, spec: EnvSpec) -> str:
@@ -118,30 +120,24 @@ def plant_of(demos: DemoSettings, spec: EnvSpec) -> str:
     return check_same_spec(spec, LogReader(demos.path).spec, f"dataset {demos.path}")
 
 
-def load_demos(demos: DemoSettings, spec: EnvSpec) -> list[Array]:
-    """Records of the first `episodes` episodes of the dataset, which must have this spec."""
-    if demos.path is None:
+def load_episodes(name: str | None, spec: EnvSpec, most: int | None = None) -> list[Array]:
+    """Records of the first `most` training episodes of a dataset, which must have this spec."""
+    if name is None:
         return []
-    path = Path(demos.path)
+    path = Path(name)
     check_same_spec(spec, LogReader(path).spec, f"dataset {path}")
-    episodes: list[Array] = []
-    for episode in read_episodes(path):
-        if len(episodes) == demos.episodes:
-            break
-        if not episode.evaluation:
-            episodes.append(episode.records)
-    return episodes
+    return list(islice((e.records for e in read_episodes(path) if not e.evaluation), most))
 
 
-def resume(learner: Learner, agent: Agent) -> None:
-    """Goes on from the newest good checkpoint, if there is one."""
+def resume(learner: Learner) -> bool:
+    """Goes on from the newest good checkpoint; False if there is none."""
     found, warnings = newest_checkpoint(learner.run_dir / "checkpoints")
     for warning in warnings:
         print(f"learner: WARNING: {warning}", file=sys.stderr)
         learner.metrics.event(warning, warning=True)
     if found is None:
         take_effect(learner.run_dir, learner.config, learner.config, 0)
-        return
+        return False
     arrays, state = found
     if state.agent != learner.agent_name or state.spec_sha256 != learner.spec_sha256:
         raise CheckpointError(
@@ -149,15 +145,55 @@ def resume(learner: Learner, agent: Agent) -> None:
             f"spec {state.spec_sha256[:12]}; this run is {learner.agent_name}, "
             f"spec {learner.spec_sha256[:12]}"
         )
-    changes = take_effect(learner.run_dir, state.config, learner.config, state.steps)
-    for change in changes:
+    for change in take_effect(learner.run_dir, state.config, learner.config, state.steps):
         learner.metrics.event(f"changed: {change}", step=state.steps)
-    agent.load_state(arrays)
+    learner.agent.load_state(arrays)
     learner.rng.bit_generator.state = state.sampler
-    learner.progress.block = learner.progress.start_block = state.block
-    learner.progress.version = state.version
-    if not learner.feeder.advance(state.steps):
+    progress = learner.progress
+    progress.block = progress.start_block = state.block
+    progress.version, progress.taught = state.version, state.block > 0
+    before = learner.schedule.next(state.block - 1) if state.block else None
+    progress.step = before.step if before is not None else 0
+    if not learner.catch_up(state.steps):
         raise CheckpointError(
-            f"the log ends at step {learner.feeder.steps}, before the checkpoint's {state.steps}"
+            f"the log ends before the checkpoint's step {state.steps}: it is not this run's"
         )
     learner.metrics.event(f"resumed at block {state.block}", step=state.steps)
+    return True
+
+
+def warm_start(learner: Learner, settings: WarmStart) -> None:
+    """Gives a fresh agent the parts that the config names, and the input scaling they were learnt
+    with; CheckpointError names the part or array that does not fit."""
+    if settings.source is None:
+        return
+    there = split_parts(read_source(Path(settings.source)))
+    wanted = [name for name in learner.agent.parts() if name in (*settings.parts, "scale")]
+    for name in settings.parts:
+        if name not in there or name not in wanted:
+            lacks = "this agent" if name in there else settings.source
+            valid = [part for part in there if part in learner.agent.parts()]
+            raise CheckpointError(
+                f"learner.warm_start: {lacks} has no part '{name}': {suggest(name, valid)}"
+            )
+    for name in wanted:
+        if name in there:
+            learner.agent.load_part(name, there[name])
+    learner.progress.taught = True
+    parts = ", ".join(settings.parts)
+    learner.metrics.event(f"warm start: {parts} from {settings.source}")
+
+
+def read_source(path: Path) -> dict[str, Array]:
+    """The arrays of a run's newest checkpoint, of one checkpoint, or of a policy file."""
+    if path.is_file():
+        return load_policy(path)[0]
+    if (path / STATE).exists():
+        return load_checkpoint(path)[0]
+    found, _ = newest_checkpoint(path / "checkpoints")
+    if found is None:
+        raise CheckpointError(
+            f"learner.warm_start.from={path}: nothing to begin with; valid: a run with a "
+            "checkpoint, a checkpoint's folder, or <run>/policies/step-*.safetensors"
+        )
+    return found[0]

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
-from robot_rl.commands.common import numbers_of, settings_of
+from robot_rl.commands.common import numbers_of, schedule_of, settings_of, settle_precision
 from robot_rl.commands.preflight import open_env, preflight
 from robot_rl.commands.resume import rewrite
 from robot_rl.config import plain
@@ -43,6 +43,8 @@ def prepare(cfg: DictConfig, folder: RunDir, *, quiet: bool = False) -> EnvSpec:
     """
     numbers = numbers_of(cfg)
     check_device(cfg)
+    schedule_of(cfg)
+    settle_precision(cfg)
     env, opened_s = open_env(cfg)
     try:
         spec: EnvSpec = env.spec

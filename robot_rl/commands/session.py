@@ -20,7 +20,7 @@ from robot_rl.commands.child_config import (
     LearnerConfig,
     child_command,
 )
-from robot_rl.commands.common import key_setting, numbers_of, settings_of, wire_of
+from robot_rl.commands.common import key_setting, schedule_of, settings_of, wire_of
 from robot_rl.commands.video import NoVideo, video_of_run
 from robot_rl.errors import WireError
 from robot_rl.ingest import process as ingest
@@ -74,10 +74,12 @@ class Session:
         try:
             with ExitStack() as stack:
                 console = self._console(stack)
-                address = self._address(runtime)
+                acts = schedule_of(self.folder.config()).acts
+                address = self._address(runtime) if acts else ""
                 if self.with_learner:
                     learner = self._start_learner(runtime, address)
-                actors = self._start_actors(runtime, address) if self.with_actors else []
+                with_actors = self.with_actors and acts
+                actors = self._start_actors(runtime, address) if with_actors else []
                 for child in [learner] if self.with_learner else actors:
                     self._watch(child, console)
                 if settings_of(self.folder.config()).evaluation.where == "actor":
@@ -119,34 +121,39 @@ class Session:
         return address
 
     def _start_learner(self, runtime: Path, address: str) -> Child:
-        """Ingest first, then learner and evaluator; gives the learner."""
+        """Ingest first where anybody acts, then learner and evaluator; gives the learner."""
+        settings = settings_of(self.folder.config())
+        endpoint = self._start_ingest(runtime, address) if address else ""
+        place = str(self.folder.path), self._origin_s
+        config = LearnerConfig(*place, address=endpoint, episodes_from_log=not self.with_actors)
+        learner = self.supervisor.start(
+            "learner", child_command(config), threads=settings.learner.threads
+        )
+        apart = settings.evaluation.where == "process" or not address
+        if self.with_evaluator and apart and settings.evaluation.episodes > 0:
+            self.supervisor.start("evaluator", child_command(EvaluatorConfig(*place)))
+        return learner
+
+    def _start_ingest(self, runtime: Path, address: str) -> str:
+        """Gives its address for the learner."""
         cfg = self.folder.config()
         settings, wire = settings_of(cfg), wire_of(cfg)
-        learner_endpoint = f"ipc://{runtime}/learner"
+        endpoint, first = f"ipc://{runtime}/learner", schedule_of(cfg).next(0)
+        fresh = first is not None and first.random and settings.learner.warm_start.source is None
         spec = self.folder.path / "spec.json"
         config = ingest.IngestConfig(
             actor_address=address,
-            learner_address=learner_endpoint,
+            learner_address=endpoint,
             log_dir=str(self.folder.log),
             spec=spec.read_text() if spec.exists() else "",
             sync_ms=wire.sync_ms,
-            granted=min(settings.steps, numbers_of(cfg).warmup_steps),
+            granted=first.granted if first is not None and fresh else 0,
             actors=settings.actors,
             insecure=wire.insecure,
             keys=key_setting(wire),
         )
         self._wait_ready(self.supervisor.start("ingest", ingest.command(config)))
-        place = str(self.folder.path), self._origin_s
-        config_of_learner = LearnerConfig(
-            *place, address=learner_endpoint, episodes_from_log=not self.with_actors
-        )
-        learner = self.supervisor.start(
-            "learner", child_command(config_of_learner), threads=settings.learner.threads
-        )
-        apart = settings.evaluation.where == "process"
-        if self.with_evaluator and apart and settings.evaluation.episodes > 0:
-            self.supervisor.start("evaluator", child_command(EvaluatorConfig(*place)))
-        return learner
+        return endpoint
 
     def _start_actors(self, runtime: Path, address: str) -> list[Child]:
         """Each actor beside its I/O process; gives the actors."""

@@ -7,63 +7,58 @@ that were read ahead of that position; so what a sample may see depends on the p
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import replace
+
 import numpy as np
 
 from robot_rl.data.amend import Amendment, EpisodeColumns, apply
+from robot_rl.data.index import Decided, Fifo
 from robot_rl.data.store import Store
 from robot_rl.errors import DataError
 from robot_rl.types import Array, Source
-from robot_rl.wire.record import Kind
+from robot_rl.wire.record import training_steps
 
-
-class Fifo:
-    """Ascending counts that grow at one end and expire at the other; a view is one slice."""
-
-    def __init__(self) -> None:
-        self._data = np.empty(1024, np.int64)
-        self._start = self._stop = 0
-
-    def __len__(self) -> int:
-        return self._stop - self._start
-
-    @property
-    def view(self) -> Array:
-        """The counts, oldest first; valid until the next change."""
-        return self._data[self._start : self._stop]
-
-    def append(self, counts: Array) -> None:
-        """Adds counts above all that are there."""
-        if self._stop + len(counts) > len(self._data):
-            held = self.view
-            if 2 * (len(held) + len(counts)) > len(self._data):
-                self._data = np.empty(4 * (len(held) + len(counts)), np.int64)
-            self._data[: len(held)] = held
-            self._start, self._stop = 0, len(held)
-        self._data[self._stop : self._stop + len(counts)] = counts
-        self._stop += len(counts)
-
-    def drop_below(self, count: int) -> None:
-        """Forgets counts below `count`."""
-        self._start += int(np.searchsorted(self.view, count))
-
-    def remove(self, counts: Array) -> None:
-        """Forgets single counts (an episode that was discarded)."""
-        left = self.view[~np.isin(self.view, counts)]
-        self._data[self._start : self._start + len(left)] = left
-        self._stop = self._start + len(left)
+KINDS = ("online", "human", "intervention")
+"""Index sets of single steps: all of them, those that a person chose or demonstrated, those that a
+person chose while a policy ran."""
+WHOLE = tuple(f"whole {kind}" for kind in KINDS)
+"""The same steps, of episodes that have ended."""
+SUCCESS = "success"
+"""Steps of episodes that ended in success."""
 
 
 class Ring:
     """Rows base … base + rows of a store, filled by one actor."""
 
-    def __init__(self, store: Store, base: int, rows: int, capacity: int) -> None:
+    def __init__(
+        self,
+        store: Store,
+        base: int,
+        rows: int,
+        capacity: int,
+        sets: Collection[str] = ("online", "human"),
+        *,
+        discount: float = 1.0,
+        reward: tuple[float, float] = (1.0, 0.0),
+    ) -> None:
+        """sets: the index sets that are kept, of KINDS, WHOLE and SUCCESS. discount: of the returns
+        to go, where the store has them. reward: scale and shift."""
         self.base, self.rows, self.capacity = base, rows, capacity
         self.head = 0
         """Rows ever appended."""
-        self.steps, self.human = Fifo(), Fifo()
-        """Counts of the transitions; of those whose action a person chose."""
-        self._store = store
+        self.singles = {name: Fifo() for name in KINDS if name in sets}
+        self.decided = {name: Decided() for name in (*WHOLE, SUCCESS) if name in sets}
+        self._store, self._discount, self._reward = store, discount, reward
+        self._returns = "return_to_go" in store.columns
         self._last_position = -1
+        self._run = 0
+        """Count of the first record of the unbroken run that the newest one belongs to."""
+
+    def index(self, name: str = "") -> Fifo:
+        """The index set of that name, or the only one."""
+        sets: dict[str, Fifo] = {**self.singles, **self.decided}
+        return sets[name or next(iter(sets))]
 
     def row(self, count: Array) -> Array:
         """Where counts lie in the store."""
@@ -99,16 +94,47 @@ class Ring:
             columns["next"][before] = first
         self.head += size
         self._last_position = position + size - 1
-        self.steps.append(count + np.flatnonzero(linked))
-        source = records["source"]
-        by_person = linked & ((source == Source.HUMAN) | (source == Source.DEMO))
-        if by_person.any():
-            self.human.append(count + np.flatnonzero(by_person))
+        for name, fifo in self.singles.items():
+            members = linked if name == "online" else linked & _chosen(records["source"], name)
+            if members.any():
+                fifo.append(count + np.flatnonzero(members))
+        if self.decided or self._returns:
+            self._follow(count, linked, columns["ended"][at])
         self._evict()
+
+    def _follow(self, count: int, linked: Array, ended: Array) -> None:
+        """Settles each run of records that ends among those appended from `count` on."""
+        for place in np.flatnonzero(~linked | ended).tolist():
+            if not linked[place]:
+                self._run = count + place
+            elif ended[place]:
+                self._settle(self._run, count + place)
+
+    def _settle(self, first: int, end: int) -> None:
+        """The episode of rows first … end has ended: what only its end decides."""
+        columns = self._store.columns
+        counts = np.arange(max(first, self.head - self.rows), end + 1)
+        rows = self.row(counts)
+        if self._returns:
+            total = columns["return_to_go"]
+            for row in rows[::-1].tolist():
+                after = columns["next"][row]
+                later = self._discount * total[after] if after >= 0 else 0.0
+                total[row] = columns["reward"][row] + later
+        keep = columns["keep"][rows]
+        kept, source = counts[keep], columns["source"][rows[keep]]
+        good = len(kept) > 0 and columns["success"][rows[keep][-1]] == 1
+        for name, members in self.decided.items():
+            if name == SUCCESS:
+                mine = kept if good else kept[:0]
+            else:
+                kind = name.removeprefix("whole ")
+                mine = kept if kind == "online" else kept[_chosen(source, kind)]
+            members.put_run(first, end, mine)
 
     def _linked(self, records: Array, before: int, epoch: int) -> Array:
         """(n,) bool: the record goes on where the one before it in the ring left off."""
-        linked = records["kind"] == Kind.STEP
+        linked = training_steps(records)
         if len(records) > 1:
             episode, sequence = records["episode"], records["sequence"]
             linked[1:] &= episode[1:] == episode[:-1]
@@ -134,6 +160,9 @@ class Ring:
         store.asked[at][own] = records["proposed"][own]
         for name in ("reward", "sequence", "episode", "step", "source", "success"):
             columns[name][at] = records[name]
+        if self._reward != (1.0, 0.0):
+            scale, shift = self._reward
+            columns["reward"][at] = scale * records["reward"] + shift
         terminated = records["terminated"]
         np.subtract(1, terminated, out=columns["mask"][at], dtype=np.float32)
         columns["ended"][at] = terminated | records["truncated"]
@@ -143,8 +172,8 @@ class Ring:
         oldest = self.head - self.rows
         if oldest > 0:
             self._store.columns["prev"][self.base + oldest % self.rows] = -1
-            self.steps.drop_below(oldest + 1)
-            self.human.drop_below(oldest + 1)
+            for fifo in (*self.singles.values(), *self.decided.values()):
+                fifo.drop_below(oldest + 1)
 
     def amend(self, amendment: Amendment, since: int = 0) -> None:
         """Applies an amendment to its episode's rows that are in the ring, from count `since` on.
@@ -166,14 +195,37 @@ class Ring:
             success=columns["success"][rows],
         )
         was_kept = episode.keep.copy()
-        apply(amendment, episode)
+        apply(self._scaled(amendment), episode)
         columns["keep"][rows] = episode.keep
         columns["reward"][rows] = episode.reward
         columns["mask"][rows] = 1 - episode.terminated.astype(np.float32)
         columns["success"][rows] = episode.success
         self._relink(rows, episode)
-        self.steps.remove(counts[was_kept & ~episode.keep])
-        self.human.remove(counts[was_kept & ~episode.keep])
+        for fifo in self.singles.values():
+            fifo.remove(counts[was_kept & ~episode.keep])
+        if self.decided or self._returns:
+            self._settle_again(amendment)
+
+    def _scaled(self, amendment: Amendment) -> Amendment:
+        if amendment.reward is None:
+            return amendment
+        scale, shift = self._reward
+        return replace(amendment, reward=scale * amendment.reward + shift)
+
+    def _settle_again(self, amendment: Amendment) -> None:
+        """The newest unbroken run of the amended episode, if it has ended."""
+        columns = self._store.columns
+        counts = np.arange(max(0, self.head - self.rows), self.head)
+        rows = self.row(counts)
+        mine = columns["episode"][rows] == amendment.episode
+        mine &= columns["epoch"][rows] == amendment.epoch
+        counts, rows = counts[mine], rows[mine]
+        if not len(rows) or not columns["ended"][rows[-1]]:
+            return
+        sequence = columns["sequence"][rows]
+        breaks = np.flatnonzero(sequence[1:] != sequence[:-1] + 1)
+        first = int(breaks[-1]) + 1 if len(breaks) else 0
+        self._settle(int(counts[first]), int(counts[-1]))
 
     def _relink(self, rows: Array, episode: EpisodeColumns) -> None:
         """No return is summed and no history reaches across what was cut out of an episode."""
@@ -184,8 +236,8 @@ class Ring:
         goes_on = (before >= 0) & (columns["mask"][before] > 0)
         columns["next"][before[goes_on]] = rows[goes_on]
 
-    def window(self, counts: Fifo, upper: int, history: int) -> tuple[int, int]:
-        """The slice of `counts.view` that a sample at log position `upper` may use.
+    def window(self, counts: Fifo, upper: int, history: int = 1, since: int = 0) -> tuple[int, int]:
+        """The slice of `counts.view` that a sample of log positions since … upper may use.
 
         With a history window of `history`, every observation in it lies in the ring too. Raises
         DataError where rows it needs were overwritten by records read too far ahead.
@@ -199,7 +251,9 @@ class Ring:
             )
         view = counts.view
         start = int(view.searchsorted(first + history)) if first > 0 else 0
-        stop = len(view) if seen == self.head else int(view.searchsorted(seen))
+        if since > 0:
+            start = max(start, int(view.searchsorted(self._seen(since))))
+        stop = len(view) if seen == self.head else counts.before(seen)
         return start, max(stop, start)
 
     def _seen(self, upper: int) -> int:
@@ -213,3 +267,9 @@ class Ring:
             else:
                 high = middle
         return low
+
+
+def _chosen(source: Array, kind: str) -> Array:
+    """(n,) bool: whose action a person chose (human: or demonstrated)."""
+    chosen: Array = source == Source.HUMAN
+    return chosen | (source == Source.DEMO) if kind == "human" else chosen

@@ -48,36 +48,40 @@ class Store:
     """What the robot was asked to do (rows, dim) float32: the policy's proposal before any limit,
     where the policy or chance chose; else the executed action."""
     columns: dict[str, Array]
-    """See COLUMNS, each (rows,)."""
+    """See COLUMNS, each (rows,); "return_to_go" float32 where it is kept."""
 
 
-def row_bytes(spec: EnvSpec) -> int:
+def row_bytes(spec: EnvSpec, *, returns: bool = False) -> int:
     """Bytes of one row, every column included."""
     observation = sum(array.size * np.dtype(array.dtype).itemsize for array in spec.observation)
     fixed = sum(np.dtype(dtype).itemsize for dtype in COLUMNS.values())
-    return observation + 8 * spec.action_dim + fixed
+    return observation + 8 * spec.action_dim + fixed + 4 * returns
 
 
-def allocate(spec: EnvSpec, rows: int, *, extra_bytes: int, limit_gb: float | None) -> Store:
+def allocate(
+    spec: EnvSpec, rows: int, *, extra_bytes: int, limit_gb: float | None, returns: bool = False
+) -> Store:
     """The store; raises ConfigError with the bytes needed and available before it allocates.
 
     extra_bytes: what the caller will need beside it; limit_gb: a bound of the user's own.
     """
-    needed = rows * row_bytes(spec) + extra_bytes
+    row = row_bytes(spec, returns=returns)
+    needed = rows * row + extra_bytes
     available = available_bytes()
     allowed = available if limit_gb is None else min(available, int(limit_gb * GB))
     if needed > allowed:
         why = "free here" if limit_gb is None or allowed == available else "the memory limit"
-        fitting = max(0, (allowed - extra_bytes) // row_bytes(spec))
+        fitting = max(0, (allowed - extra_bytes) // row)
         raise ConfigError(
-            f"replay: {rows} rows of {row_bytes(spec)} bytes need {needed / GB:.2f} GB; "
+            f"replay: {rows} rows of {row} bytes need {needed / GB:.2f} GB; "
             f"{why}: {allowed / GB:.2f} GB, enough for {fitting} rows: lower replay.capacity"
         )
+    columns = dict(COLUMNS) | ({"return_to_go": "float32"} if returns else {})
     return Store(
         obs={array.name: np.zeros((rows, *array.shape), array.dtype) for array in spec.observation},
         action=np.zeros((rows, spec.action_dim), np.float32),
         asked=np.zeros((rows, spec.action_dim), np.float32),
-        columns={name: np.zeros(rows, dtype) for name, dtype in COLUMNS.items()},
+        columns={name: np.zeros(rows, dtype) for name, dtype in columns.items()},
     )
 
 

@@ -150,6 +150,7 @@ class ActorEndpoint:
             book.account.allowed,
             self.learner_endpoint.controls.of(book.actor),
             self.learner_endpoint.learner_age_ms(),
+            self.learner_endpoint.credit_version,
         )
 
     def send_part(self, peer: bytes, session: Session, get: p.Get | None) -> None:

@@ -35,6 +35,8 @@ class LearnerEndpoint:
     updates: int = 0
     news: bool = False
     """Something that actors are told at once."""
+    credit_version: int = 0
+    """Weights that new credit is for."""
     _heard: float = 0.0
     _loop_age_ms: int = -1
     _kept_pause: KeptPause | None = None
@@ -90,7 +92,8 @@ class LearnerEndpoint:
     def _take_grant(self) -> None:
         """Credits go out no earlier than the version that they are named with."""
         if self._grant is not None and self.store.version >= self._grant.version:
-            self.granted, self._grant = self._grant.total_steps, None
+            self.granted, self.credit_version = self._grant.total_steps, self._grant.version
+            self._grant = None
 
     def remember(self, kept_pause: KeptPause) -> None:
         """There is a log: a pause from before this ingest holds, unless a command came since."""

@@ -21,6 +21,16 @@ def squashed_sample(outputs: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
     mean, log_std = outputs.chunk(2, dim=-1)
     log_std = log_std.clamp(LOG_STD_MIN, LOG_STD_MAX)
     u = mean + log_std.exp() * noise
+    return torch.tanh(u), _log_prob(noise, log_std, u)
+
+
+def squashed_log_prob(mean: Tensor, log_std: Tensor, u: Tensor) -> Tensor:
+    """log π of actions tanh(u) (..., dim), u finite: gives (...,)."""
+    log_std = log_std.clamp(LOG_STD_MIN, LOG_STD_MAX)
+    return _log_prob((u - mean) * (-log_std).exp(), log_std, u)
+
+
+def _log_prob(noise: Tensor, log_std: Tensor, u: Tensor) -> Tensor:
     gaussian = -0.5 * noise.square() - log_std - 0.5 * math.log(2.0 * math.pi)
     correction = 2.0 * (math.log(2.0) - u - F.softplus(-2.0 * u))
-    return torch.tanh(u), (gaussian - correction).sum(-1)
+    return (gaussian - correction).sum(-1)

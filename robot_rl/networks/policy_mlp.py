@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from robot_rl.errors import PoisonedDataError, SpecError, suggest
+from robot_rl.networks.scaling import InputScale
 from robot_rl.specs import EnvSpec
 from robot_rl.types import Array, Observation, Plan
 
@@ -18,7 +19,8 @@ class SquashedGaussianPolicy:
     """Implements `Policy`: action = tanh(mean + std * noise) of an MLP with ReLU layers.
 
     Before the first `load` (version 0) actions are uniform in [-1, 1]. Weights are named
-    `actor.w<i>` (in, out) and `actor.b<i>` (out,); the last layer gives mean and log std.
+    `actor.w<i>` (in, out) and `actor.b<i>` (out,); the last layer gives mean and log std. With
+    `scale.*` (networks/scaling.py) inputs are scaled first.
     """
 
     def __init__(
@@ -44,7 +46,7 @@ class SquashedGaussianPolicy:
         self._layers = [
             (self._weights[f"actor.w{i}"], self._weights[f"actor.b{i}"]) for i in range(layers)
         ]
-        self._input = np.zeros(width, np.float32)
+        self._input, self._scale = np.zeros(width, np.float32), InputScale(width)
         self._outputs = [np.zeros(bias.shape, np.float32) for _, bias in self._layers]
         self._noise = np.zeros(self._dim, np.float32)
 
@@ -58,6 +60,8 @@ class SquashedGaussianPolicy:
         Raises SpecError on a missing or misshapen array, PoisonedDataError on NaN or infinity.
         """
         check_weights(weights, self._shapes, version, self._version)
+        self._scale.check(weights)
+        self._scale.load(weights)
         for name, own in self._weights.items():
             np.copyto(own, weights[name], casting="same_kind")
         self._version = version
@@ -79,6 +83,7 @@ class SquashedGaussianPolicy:
             part = obs[key]
             self._input[start : start + part.size] = part.reshape(-1)
             start += part.size
+        self._scale(self._input)
         h: Array = self._input
         last = len(self._layers) - 1
         for i, ((weight, bias), out) in enumerate(zip(self._layers, self._outputs, strict=True)):

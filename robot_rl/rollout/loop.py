@@ -75,6 +75,8 @@ class Rollout:
     """A period that ends later than this, in the robot's clock, counts as late."""
     verdict_s: float = 10.0
     """So long a judge may take after the end of an episode."""
+    wait_for_plans: bool = False
+    """Waits at each step for a plan that is due: for a simulation, whose time stands still."""
     pace: Rate | None = None
     """Keeps an environment without a clock at a person's pace."""
     now_ns: Callable[[], int] = time.monotonic_ns
@@ -189,7 +191,7 @@ class Rollout:
         return after
 
     def _propose(self, now: Step, index: int, deterministic: bool) -> Proposal | None:
-        """The policy's proposal for step `index`; at the first step it is waited for."""
+        """The policy's proposal for step `index`; the first step's is waited for."""
         follower, planner = self.follower, self.planner
         deadline = 0.0
         while True:
@@ -198,7 +200,8 @@ class Rollout:
                 if plan is not None:
                     follower.take(plan, index)
             proposal = follower.propose(index)
-            if proposal is not None or index > 0:
+            late = self.wait_for_plans and follower.wants(index)
+            if not late and (proposal is not None or index > 0):
                 return proposal
             deadline = deadline or time.monotonic() + FIRST_PLAN_S
             if time.monotonic() > deadline:

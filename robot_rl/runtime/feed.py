@@ -13,7 +13,7 @@ from robot_rl.data.replay import Replay
 from robot_rl.data.tally import EpisodeTally
 from robot_rl.types import Array, EpisodeSummary
 from robot_rl.wire.chunk import ChunkHeader
-from robot_rl.wire.record import Kind
+from robot_rl.wire.record import training_steps
 
 READ_AHEAD = 4096
 """Records taken from the log at a time."""
@@ -33,9 +33,9 @@ class Feeder:
         self._tally, self._on_episode = EpisodeTally(), on_episode
         self._pending: deque[tuple[ChunkHeader, Array]] = deque()
         self.steps = 0
-        """Environment steps in replay."""
+        """Training steps in replay."""
         self.waiting = 0
-        """Environment steps read from the log and not yet in replay."""
+        """Training steps read from the log and not yet in replay."""
         self._amended = 0
         self.position = 0
         """Log position after the last record in replay."""
@@ -46,14 +46,15 @@ class Feeder:
         for chunk in self._reader.poll(READ_AHEAD):
             found = True
             self._pending.append((chunk.header, chunk.records))
-            self.waiting += int((chunk.records["kind"] == Kind.STEP).sum())
+            self.waiting += int(training_steps(chunk.records).sum())
         for amendment in self._reader.amendments[self._amended :]:
             self._replay.amend(amendment)
         self._amended = len(self._reader.amendments)
         return found
 
     def advance(self, steps: int) -> bool:
-        """Moves records into replay up to and with the `steps`-th STEP; False if the log ends."""
+        """Moves records into replay up to and with the `steps`-th training step, so that `position`
+        depends on the log alone; False if the log ends."""
         if self.steps + self.waiting < steps:
             self.poll()
         while self.steps < steps and (self._pending or self.poll()):
@@ -61,11 +62,11 @@ class Feeder:
         return self.steps >= steps
 
     def _take(self, need: int) -> None:
-        """The oldest pending chunk into replay, or its part up to and with the `need`-th STEP."""
+        """The oldest pending chunk into replay, or its part up to and with the `need`-th step."""
         header, records = self._pending.popleft()
-        counts = np.cumsum(records["kind"] == Kind.STEP)
-        if counts[-1] > need:
-            cut = int(np.searchsorted(counts, need)) + 1
+        counts = np.cumsum(training_steps(records))
+        cut = int(np.searchsorted(counts, need)) + 1
+        if cut < len(records):
             rest = replace(
                 header,
                 first_sequence=int(records["sequence"][cut]),

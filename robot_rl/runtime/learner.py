@@ -1,7 +1,8 @@
-"""The learner: tails the log into replay, updates, publishes. It builds no environment.
+"""The learner: reads the log into replay, updates, publishes. It builds no environment.
 
-Update block b samples only log positions below n(b) (see schedule.py), so that given the log and
-the seed the learner is a pure function; a resumed one ends bit-equal.
+Each block of its schedule samples only log positions below the block's (see schedule.py), so that
+given the log and the seed the learner is a pure function; a resumed one ends bit-equal. Without a
+log it learns from datasets, without a link nobody is told.
 """
 
 from __future__ import annotations
@@ -14,14 +15,14 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save_file
 
-from robot_rl.data.mixture import Mixture
-from robot_rl.interfaces import Agent
+from robot_rl.data.sampler import Sampler
+from robot_rl.interfaces import Agent, Schedule
 from robot_rl.metrics.records import LearnerRecord
 from robot_rl.metrics.writer import MetricsWriter
 from robot_rl.runtime.checkpoint import CheckpointState, save_checkpoint
 from robot_rl.runtime.feed import Feeder
-from robot_rl.runtime.schedule import Schedule
 from robot_rl.runtime.settings import LearnerSettings
+from robot_rl.sampling import Block
 from robot_rl.wire.learner_link import LearnerLink
 from robot_rl.wire.protocol import Stats
 
@@ -31,11 +32,19 @@ STATUS_S = 1.0
 
 @dataclass(slots=True)
 class Progress:
-    """Counters of one learner's life; the first three are part of a checkpoint."""
+    """Counters of one learner's life; block and version are part of a checkpoint."""
 
     block: int = 0
+    """Done."""
+    step: int = 0
+    """What curves count, see `Block.step`."""
     version: int = 0
+    """Of the weights last published."""
     start_block: int = 0
+    taught: bool = False
+    """The agent is not fresh: resumed or warm started. Its policy acts from the start."""
+    published: bool = False
+    """In this life."""
     started: float = field(default_factory=time.monotonic)
     idle_s: float = 0.0
     last_status: float = 0.0
@@ -46,58 +55,97 @@ class Learner:
     """Everything one learner process holds; `run` is its loop."""
 
     agent: Agent
-    feeder: Feeder
-    mixture: Mixture
+    sampler: Sampler
     schedule: Schedule
     settings: LearnerSettings
-    link: LearnerLink
     metrics: MetricsWriter
     rng: np.random.Generator
     run_dir: Path
     agent_name: str
     spec_sha256: str
-    utd: int
-    evaluation_every: int
+    feeder: Feeder | None = None
+    """None: no log."""
+    link: LearnerLink | None = None
+    """None: nobody acts."""
     config: Mapping[str, str] = field(default_factory=dict)
     """What a checkpoint keeps of the config, see `CheckpointState`."""
     progress: Progress = field(default_factory=Progress)
+    _positions: dict[int, int] = field(default_factory=lambda: {0: 0})
+    """Log position behind so many training steps."""
 
     def run(self, stopping: Callable[[], bool]) -> bool:
         """Updates to the schedule's end (True) or until `stopping()` (False); saves both ways."""
-        self.publish()
-        while self.progress.block < self.schedule.blocks and not stopping():
-            self.link.grant(self.schedule.granted(self.progress.block))
-            self.link.heartbeat(self.progress.block * self.utd)
-            if not self.feeder.advance(self.schedule.steps_for(self.progress.block)):
+        while (block := self.schedule.next(self.progress.block)) is not None and not stopping():
+            if not self.progress.published and (self.progress.taught or not block.random):
+                self.publish()
+            self._grant(block)
+            if not self._ready(block):
                 self._idle()
                 continue
-            self.step()
+            if self.progress.block == 0:
+                upper = self._positions[block.upper]
+                self.agent.prepare(self.sampler.replay.observations(upper))
+            if not self.progress.published:
+                self.publish()
+            self.step(block)
         self.save()
         self._status(None)
-        return self.progress.block >= self.schedule.blocks
+        return block is None
 
-    def step(self) -> None:
+    def step(self, block: Block) -> None:
         """One block: sample, update, and now and then publish, snapshot, report, save."""
-        batch = self.mixture.sample(self.rng, self.feeder.position)
-        losses = self.agent.update(batch)
-        self.progress.block += 1
-        block = self.progress.block
-        if block % self.settings.publish_every == 0:
+        upper, since = self._positions[block.upper], self._positions[block.since]
+        losses = self.agent.update(self.sampler.sample(self.rng, upper, since))
+        self.progress.block, self.progress.step = block.index + 1, block.step
+        if block.publish:
             self.publish()
-        if block % self.evaluation_every == 0 or block == self.schedule.blocks:
+        if block.evaluate:
             self.snapshot()
-        if losses is not None or block % self.settings.metrics_every == 0:
+        if losses is not None or self.progress.block % self.settings.metrics_every == 0:
             self._status(losses)
-        if block % self.settings.checkpoint_every == 0:
+        if self.progress.block % self.settings.checkpoint_every == 0:
             self.save()
 
     def publish(self) -> None:
         """Sends the newest policy to every actor."""
         self.progress.version += 1
-        self.link.publish(self.agent.policy_weights(), self.progress.version)
+        self.progress.published = True
+        if self.link is not None:
+            self.link.publish(self.agent.policy_weights(), self.progress.version)
+
+    def catch_up(self, steps: int) -> bool:
+        """Reads the log as far as a checkpoint had; False where it is shorter."""
+        block = self.schedule.next(self.progress.block)
+        marks = {block.since, block.upper} if block is not None else set()
+        return self._read({mark for mark in marks if mark < steps} | {steps})
+
+    def _ready(self, block: Block) -> bool:
+        """Whether replay holds what the block waits for; reads what has come."""
+        marks = {block.since, block.upper, block.lower}
+        if not self._read(marks):
+            return False
+        self._positions = {0: 0} | {steps: self._positions[steps] for steps in marks}
+        return True
+
+    def _read(self, marks: set[int]) -> bool:
+        for steps in sorted(marks - self._positions.keys()):
+            if self.feeder is None or not self.feeder.advance(steps):
+                return False
+            self._positions[steps] = self.feeder.position
+        return True
+
+    def _grant(self, block: Block) -> None:
+        """Credit names the weights that it is for: none while the warm-up is random, then any; or
+        the newest, where a block asks for steps of one version."""
+        if self.link is not None:
+            newest = self.progress.version if block.newest else min(1, self.progress.version)
+            self.link.grant(block.granted, newest if self.progress.published else 0)
+            self.link.heartbeat(self.progress.block * self.agent.sampling.utd)
 
     def snapshot(self) -> None:
         """Leaves a frozen policy for the evaluator, written aside and renamed."""
+        if self.link is None:
+            self.publish()  # nobody else counts versions then
         folder = self.run_dir / "policies"
         folder.mkdir(exist_ok=True)
         aside = folder / ".writing"
@@ -106,14 +154,14 @@ class Learner:
             aside,
             metadata={"version": str(self.progress.version), "agent": self.agent_name},
         )
-        aside.rename(folder / f"step-{self.progress.block:09d}.safetensors")
+        aside.rename(folder / f"step-{self.progress.step:09d}.safetensors")
 
     def save(self) -> None:
         """Writes a checkpoint of everything that the next life needs."""
         state = CheckpointState(
             block=self.progress.block,
-            steps=self.feeder.steps,
-            position=self.feeder.position,
+            steps=self.feeder.steps if self.feeder is not None else 0,
+            position=self.feeder.position if self.feeder is not None else 0,
             version=self.progress.version,
             agent=self.agent_name,
             spec_sha256=self.spec_sha256,
@@ -136,19 +184,20 @@ class Learner:
     def _status(self, losses: Mapping[str, float] | None) -> None:
         progress, now = self.progress, time.monotonic()
         progress.last_status = now
-        known = self.feeder.steps + self.feeder.waiting
-        updates = progress.block * self.utd
+        utd, feeder = self.agent.sampling.utd, self.feeder
+        updates = progress.block * utd
+        known = feeder.steps + feeder.waiting if feeder is not None else 0
         life = max(now - progress.started, 1e-9)
-        queues, staleness = depths(self.link.stats())
+        queues, staleness = depths(self.link.stats() if self.link is not None else None)
         self.metrics.write(
             LearnerRecord(
-                step=self.feeder.steps,
+                step=feeder.steps if feeder is not None else progress.step,
                 updates=updates,
-                updates_per_s=(progress.block - progress.start_block) * self.utd / life,
+                updates_per_s=(progress.block - progress.start_block) * utd / life,
                 utd_true=updates / known if known else 0.0,
                 version=progress.version,
                 staleness=staleness,
-                queues={"log": self.feeder.waiting} | queues,
+                queues={"log": feeder.waiting if feeder is not None else 0} | queues,
                 metrics=dict(losses or {}),
                 seconds={"wait": progress.idle_s, "learn": life - progress.idle_s},
             )

@@ -119,6 +119,11 @@ class RunDir:
         raise SpecError(f"'{self.path}' has no specification yet: no actor has come")
 
     @property
+    def specified(self) -> bool:
+        """Whether the specification was known when the run was made."""
+        return (self.path / "spec.json").exists()
+
+    @property
     def logged(self) -> bool:
         """Whether there is a log: ingest makes it when it knows the specification."""
         return (self.log / "manifest.json").exists()

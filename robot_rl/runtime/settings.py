@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from msgspec import Meta
+from msgspec import Meta, Struct
 
 Positive = Annotated[int, Meta(ge=1)]
 Count = Annotated[int, Meta(ge=0)]
@@ -20,6 +20,10 @@ class DemoSettings:
     seed: int
     noise: Fraction
     """Standard deviation of what is added to a scripted expert's actions, in action units."""
+    validation: Count = 0
+    """Further episodes of the dataset, held out of all that is learned from."""
+    prior: str | None = None
+    """A dataset that is no demonstration."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,14 @@ class EvaluationSettings:
     """Actions drawn as in training, in place of the policy's mode."""
 
 
+class WarmStart(Struct, frozen=True, rename={"source": "from"}):
+    """What a fresh agent begins with."""
+
+    source: str | None = None
+    """`from`: a run, a checkpoint's folder or a policy file; None: nothing."""
+    parts: tuple[str, ...] = ("actor", "critic")
+
+
 @dataclass(frozen=True, slots=True)
 class LearnerSettings:
     publish_every: Positive
@@ -48,6 +60,7 @@ class LearnerSettings:
     credit_window: Positive
     metrics_every: Positive
     threads: Positive
+    warm_start: WarmStart = field(default_factory=WarmStart)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,18 +91,15 @@ class WireSettings:
 
 @dataclass(frozen=True, slots=True)
 class AgentNumbers:
-    """The numbers of an agent's YAML that the runtime shares with the learner."""
+    """Of `agent.replay`, what processes without the agent must know: they cannot ask its
+    `sampling`, since it would load torch."""
 
-    utd: Positive
-    """Critic updates an environment step; one block = utd critic updates + one actor update."""
-    batch_size: Positive
-    demo_ratio: Fraction
-    discount: Fraction
-    n_step: Positive
-    warmup_steps: Count
+    utd: Positive = 1
+    """Critic updates of a block."""
+    demo_ratio: Fraction = 0.0
+    """Above 0 a run needs demonstrations."""
+    warmup_steps: Count = 0
     """Environment steps of random actions before the first update."""
-    proposed_ratio: Fraction = 0.5
-    """Share of the online rows with the proposed in place of the executed action."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,6 +77,8 @@ class News(msgspec.Struct, frozen=True, tag="news"):
     control: Control
     learner_age_ms: int
     """Since the learner was last heard; -1 before."""
+    credit_version: Count = 0
+    """New credit counts once weights of this version are there."""
 
 
 class Hello(msgspec.Struct, frozen=True, tag="hello"):

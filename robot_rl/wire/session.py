@@ -52,6 +52,7 @@ class IngestSession:
     _beat_at: float = 0.0
     _weights: WeightFetch = field(init=False)
     _latest: tuple[Life, int] | None = None
+    _newest: p.News | None = None
 
     def __post_init__(self) -> None:
         self._weights = WeightFetch(self.mailbox)
@@ -142,6 +143,7 @@ class IngestSession:
             case p.Part():
                 taken = self._weights.take(self._connection.dealer, parsed, message.body, now)
                 self.garbage += not taken
+                self._credit()
             case p.Welcome():
                 self._welcome(parsed.news, now)
             case p.Refusal(reason, retry):
@@ -220,13 +222,17 @@ class IngestSession:
         if self.life is None or news.epoch != self.life.epoch or not self.welcomed:
             return
         self._acknowledge(news.epoch, news.next_sequence, now)
-        self.mailbox.update(
-            published_version=news.weights_version,
-            credit_epoch=news.epoch,
-            credits=news.credits,
-        )
+        self.mailbox.update(published_version=news.weights_version)
+        self._newest = news
+        self._credit()
         self._obey(news.control)
         self._weights.repair(self._connection.dealer, news.weights_version, now)
+
+    def _credit(self) -> None:
+        """Passes new credit on, once the weights that it is for are in the mailbox."""
+        news, state = self._newest, self.mailbox.state
+        if news is not None and state.weights_version >= news.credit_version:
+            self.mailbox.update(credit_epoch=news.epoch, credits=news.credits)
 
     def _obey(self, control: p.Control) -> None:
         """A person's pause holds until a person's next command: an ingest that has restarted knows

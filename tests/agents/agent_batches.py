@@ -11,6 +11,7 @@ SPEC = EnvSpec(
     action=ArraySpec("action", (3,), low=-1.0, high=1.0),
     command_layout=(("command", 3),),
     rate_hz=10.0,
+    facts=(("action_axes", "x,y,gripper"),),
 )
 
 

@@ -6,11 +6,12 @@ from importlib import resources
 import numpy as np
 import pytest
 from agent_batches import SPEC
-from omegaconf import DictConfig
+from omegaconf import DictConfig, open_dict
 
 from robot_rl.agents.sac.agent import SAC
+from robot_rl.commands.common import numbers_of, schedule_of
 from robot_rl.config import load_config
-from robot_rl.errors import SpecError
+from robot_rl.errors import ConfigError, SpecError
 from robot_rl.factory import make_agent, make_policy
 from robot_rl.networks.policy_mlp import SquashedGaussianPolicy
 from robot_rl.specs import ArraySpec, EnvSpec
@@ -42,7 +43,8 @@ SMALL = (
 
 
 def config_of(agent: str) -> DictConfig:
-    return load_config([f"agent={agent}", *SMALL])
+    small = SMALL[:2] if agent == "bc" else SMALL
+    return load_config([f"agent={agent}", *small])
 
 
 @pytest.mark.parametrize("agent", AGENTS)
@@ -53,17 +55,33 @@ def test_every_configured_agent_conforms(agent: str) -> None:
         lambda seed: make_agent(cfg, spec, seed=seed),
         lambda seed: make_policy(cfg, spec, seed=seed),
         spec,
-        UTD * ROWS,
     )
 
 
 @pytest.mark.parametrize("agent", AGENTS)
-def test_the_runtime_finds_its_numbers(agent: str) -> None:
+def test_what_is_sampled_is_said_once(agent: str) -> None:
+    """`agent.replay` is what the agent's sampling is made of, and what the runtime reads."""
     cfg = config_of(agent)
-    assert cfg.agent.learner.utd == cfg.agent.replay.utd == UTD
-    assert cfg.agent.learner.batch_size == cfg.agent.replay.batch_size == ROWS
-    assert 0.0 < cfg.agent.replay.discount < 1.0
-    assert 0.0 <= cfg.agent.replay.demo_ratio <= 1.0
+    sampling = make_agent(cfg, IMAGES if "image" in agent else SPEC, seed=0).sampling
+    assert (sampling.utd, sampling.batch_size) == (UTD, ROWS)
+    assert numbers_of(cfg).utd == UTD
+    demos = sum(share.share for share in sampling.pools if share.name == "demo")
+    assert demos == numbers_of(cfg).demo_ratio
+    with open_dict(cfg):
+        cfg.agent.replay.n_stepp = 3
+    with pytest.raises(ConfigError, match=r"replay\.n_stepp is no number of robot_rl\.agents"):
+        make_agent(cfg, SPEC, seed=0)
+
+
+def test_a_stored_config_of_an_earlier_version_makes_its_agent() -> None:
+    cfg = config_of("rlpd")
+    with open_dict(cfg):
+        del cfg.agent["schedule"], cfg.agent.learner["input_scaling"]
+        cfg.agent.learner.update({"utd": "${..replay.utd}", "batch_size": 8, "normalize": True})
+    agent = make_agent(cfg, SPEC, seed=0)
+    assert isinstance(agent, SAC)
+    assert agent.input_scaling == "standard"
+    assert schedule_of(cfg).acts
 
 
 class Forgetful(SAC):
@@ -94,7 +112,6 @@ def test_broken_agents_are_found_out(broken: type[SAC], message: str) -> None:
             ),
             lambda seed: SquashedGaussianPolicy(SPEC, hidden=(8,), seed=seed),
             SPEC,
-            UTD * ROWS,
         )
 
 
@@ -111,5 +128,4 @@ def test_a_policy_that_ignores_its_seed_is_found_out() -> None:
             lambda seed: SAC(SPEC, seed=seed, batch_size=ROWS, utd=UTD, hidden=(8,), compile=False),
             lambda seed: Unseeded(SPEC, hidden=(8,), seed=seed),
             SPEC,
-            UTD * ROWS,
         )

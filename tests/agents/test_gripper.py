@@ -7,6 +7,7 @@ from torch import nn
 
 from robot_rl.agents.sac.agent import SAC
 from robot_rl.networks.policy_gripper import GripperPolicy
+from robot_rl.specs import ArraySpec, EnvSpec
 from robot_rl.types import Batch
 
 ROWS, UTD = 32, 2
@@ -66,9 +67,44 @@ def test_the_continuous_part_does_not_see_the_gripper() -> None:
     assert (ours["gripper.w0"] != theirs["gripper.w0"]).any()
 
 
+TWO_ARMS = EnvSpec(
+    name="two arms",
+    observation=(ArraySpec("state", (5,)),),
+    action=ArraySpec("action", (4,), low=-1.0, high=1.0),
+    command_layout=(("command", 16),),
+    rate_hz=10.0,
+    facts=(("action_axes", "arm0.x,arm0.gripper,arm1.x,arm1.gripper"),),
+)
+
+
+def test_each_of_two_arms_learns_its_own_gripper() -> None:
+    """The first gripper's command pays by the first number, the second's by the second."""
+    agent = SAC(
+        TWO_ARMS, seed=0, batch_size=ROWS, utd=UTD, hidden=(32, 32), compile=False, lr=3e-3,
+        discrete_gripper=True, input_scaling="standard",
+    )  # fmt: skip
+    policy = GripperPolicy(TWO_ARMS, hidden=(32, 32), epsilon=0.0, seed=0)
+    rng = np.random.default_rng(0)
+    for _ in range(250):
+        x = rng.normal(0.0, 3.0, (ROWS * UTD, 5)).astype(np.float32)
+        action = rng.uniform(-1, 1, (ROWS * UTD, 4)).astype(np.float32)
+        action[:, [1, 3]] = rng.integers(-1, 2, (ROWS * UTD, 2))
+        reward = (action[:, [1, 3]] * np.sign(x[:, :2])).sum(1)
+        zeros, ones = np.zeros(ROWS * UTD, np.float32), np.ones(ROWS * UTD, np.float32)
+        agent.update(Batch({"state": x}, action, reward, {"state": x}, zeros, ones))
+    drawn = policy.act({"state": x[0]}, 0, 0).actions[0]
+    assert set(drawn[[1, 3]]) <= {-1.0, 0.0, 1.0}
+    policy.load(agent.policy_weights(), 1)
+    clear = x[(np.abs(x[:, :2]) > 1.5).all(1)]
+    greedy = np.array([policy.act({"state": row}, 0, 0).actions[0] for row in clear])
+    assert len(clear) > 10
+    np.testing.assert_array_equal(greedy[:, [1, 3]], np.sign(clear[:, :2]))
+    assert (np.abs(greedy[:, [0, 2]]) < 1.0).all()
+
+
 def test_it_learns_which_command_pays_and_the_policy_gives_it() -> None:
     """Open pays where the first number is positive, close where it is negative."""
-    agent = agent_of(lr=3e-3, normalize=True)
+    agent = agent_of(lr=3e-3, input_scaling="standard")
     policy = GripperPolicy(SPEC, hidden=(16, 16), epsilon=0.25, seed=0)
     rng = np.random.default_rng(0)
     for _ in range(150):

@@ -43,7 +43,7 @@ def test_wrong_shapes_and_keys_are_refused() -> None:
     ("options", "message"),
     [
         ({"subset": 3, "critics": 2}, r"subset=3; valid: 1 … critics=2"),
-        ({"precision": "float16"}, "valid: float32, bfloat16"),
+        ({"precision": "float16"}, "valid: auto, float32, bfloat16"),
         ({"batch_size": 0}, "batch_size=0; valid"),
         ({"lr": -1.0}, "lr=-1.0; valid"),
         ({"device": "gpu"}, "device='gpu'; valid: cpu, cuda"),
@@ -60,7 +60,18 @@ def test_images_are_refused_with_the_way_out() -> None:
         SAC(replace(SPEC, observation=(*SPEC.observation, camera)), seed=0, compile=False)
 
 
-def test_a_gripper_alone_is_refused() -> None:
-    spec = replace(SPEC, action=ArraySpec("action", (1,), low=-1.0, high=1.0))
-    with pytest.raises(SpecError, match=r"discrete_gripper with 1 action dimension; valid: 2"):
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ("", r"which of 3 action dimensions are grippers, and this specification does not name"),
+        ("x,gripper", r"which of 3 action dimensions are grippers"),
+        ("x,y,z", r"0 grippers among the action's dimensions x, y, z; valid: at least one"),
+        ("arm0.gripper,arm1.gripper,arm2.gripper", r"with 3 grippers.*one other"),
+    ],
+)
+def test_gripper_heads_where_the_grippers_are_not_known_are_refused(
+    names: str, message: str
+) -> None:
+    spec = replace(SPEC, facts=(("action_axes", names),) if names else ())
+    with pytest.raises(SpecError, match=message):
         SAC(spec, seed=0, compile=False, discrete_gripper=True)

@@ -15,7 +15,7 @@ def agent_of(critics: int, subset: int, *, backup: bool = False, **options: obje
     sizes = {"hidden": (32, 32), "batch_size": ROWS, "utd": UTD, "metrics_every": 1}
     return SAC(
         SPEC, seed=3, critics=critics, subset=subset, entropy_backup=backup,
-        normalize=False, **(sizes | {"compile": False} | options),  # type: ignore[arg-type]
+        **(sizes | {"compile": False} | options),  # type: ignore[arg-type]
     )  # fmt: skip
 
 

@@ -19,7 +19,9 @@ def test_our_configs_come_back_equal(overrides: list[str], tmp_path: Path) -> No
     back, text = read_config(tmp_path / "config.yaml")
     assert back == cfg
     assert OmegaConf.to_container(back, resolve=True) == OmegaConf.to_container(cfg, resolve=True)
-    assert "utd: ${..replay.utd}" in text, "what follows another value still does in a resumed run"
+    assert "hidden: ${..learner.hidden}" in text, (
+        "what follows another value still does in a resumed run"
+    )
 
 
 def test_resolvers_are_resolved_before_they_are_stored(

@@ -123,8 +123,8 @@ def test_episodes_and_replay_agree(tmp_path: Path, seed: int) -> None:
             replay.extend(header, chunk["rows"])
     episodes = list(read_episodes(tmp_path / "log"))
     assert sum(e.steps for e in episodes) == replay.size("online") > 50
-    demos = Replay(SPEC, 10, demo_rows=sum(len(e.records) for e in episodes))
-    demos.add_demos(np.concatenate([e.records for e in episodes]))
+    demos = Replay(SPEC, 10, datasets={"demo": sum(len(e.records) for e in episodes)})
+    demos.add("demo", np.concatenate([e.records for e in episodes]))
     assert demos.size("demo") == replay.size("online")
     for e in episodes:
         assert (e.records["kind"][0], set(e.records["kind"][1:])) == (Kind.START, {Kind.STEP})

@@ -11,7 +11,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from robot_rl.cli import main
-from robot_rl.commands.learner_process import load_demos, plant_of
+from robot_rl.commands.learner_process import load_episodes, plant_of
 from robot_rl.data.dataset_info import dataset_info, verify
 from robot_rl.data.episodes import read_episodes
 from robot_rl.data.log_reader import LogReader
@@ -104,7 +104,7 @@ def test_a_run_with_one_is_not_resumed(tmp_path: Path, capsys: pytest.CaptureFix
 def test_its_episodes_are_demonstrations_of_a_run_of_today() -> None:
     spec = replace(read_manifest(OLD).spec, command_layout=(("pose", 7), ("width", 1)), plant=())
     demos = DemoSettings(path=str(OLD), folder="", episodes=1, seed=0, noise=0.0)
-    (rows,) = load_demos(demos, spec)
+    (rows,) = load_episodes(demos.path, spec, demos.episodes)
     assert rows.dtype == record_dtype(spec)
     assert "plant limit_velocity: none != 0.3" in plant_of(demos, spec), "told, not refused"
 

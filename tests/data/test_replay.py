@@ -110,9 +110,9 @@ def test_the_edges_of_an_intervention_keep_their_real_neighbours() -> None:
 def test_demonstrations_stay_while_the_ring_turns() -> None:
     demos = np.concatenate([episode(4, source=Source.DEMO), episode(4, source=Source.DEMO)])
     demos["obs.state"][:, 0] = 1000 + np.arange(10)
-    replay = Replay(SPEC, 20, demo_rows=10, slack=4)
-    replay.add_demos(demos[:5])
-    replay.add_demos(demos[5:])
+    replay = Replay(SPEC, 20, datasets={"demo": 10}, slack=4)
+    replay.add("demo", demos[:5])
+    replay.add("demo", demos[5:])
     position = 0
     for number in range(30):
         rows = episode(5, number=number, sequence=6 * number)
@@ -128,7 +128,7 @@ def test_demonstrations_stay_while_the_ring_turns() -> None:
     assert min(online) == position - 20, "the oldest of 20 rows is an observation only"
     assert {place for place in demo if place < 1000} == {position - 17, position - 11, position - 5}
     with pytest.raises(ConfigError, match="room for 0"):
-        replay.add_demos(demos[:5])
+        replay.add("demo", demos[:5])
 
 
 def test_actors_do_not_mix_and_one_too_many_is_refused() -> None:

@@ -43,15 +43,15 @@ def test_reading_too_far_ahead_is_an_error_not_another_sample() -> None:
 
 
 def test_bad_records_are_refused() -> None:
-    replay = Replay(SPEC, 100, demo_rows=10)
+    replay = Replay(SPEC, 100, datasets={"demo": 10})
     rows = episode(4)
     for name in ("action", "reward", "obs.state"):
         bad = rows.copy()
         bad[name][2] = np.inf
         with pytest.raises(PoisonedDataError, match=f"{name} of sequence 2"):
             replay.extend(chunk_header(bad, 0), bad)
-        with pytest.raises(PoisonedDataError, match="demonstrations"):
-            replay.add_demos(bad)
+        with pytest.raises(PoisonedDataError, match="dataset for 'demo'"):
+            replay.add("demo", bad)
     other = replace(SPEC, observation=(ArraySpec("state", (4,)),))
     with pytest.raises(SpecError, match="another dtype"):
         replay.extend(chunk_header(rows, 0), episode(4, spec=other))

@@ -16,6 +16,7 @@ from conftest import ADDRESS, Emulator
 from franka_arm import OPEN, START, in_driver, in_process, shifted
 
 from robot_rl.errors import ConfigError, RobotFault, SafetyError
+from robot_rl.testing.check_robot import ROBOT_CHECKS, check_name, check_robot
 from robot_rl.types import CartesianCommand
 
 franky = pytest.importorskip("franky")
@@ -202,6 +203,65 @@ def test_the_gripper_moves_in_a_thread_of_its_own(emulator: Emulator) -> None:
         assert robot.read().gripper_width[0] == pytest.approx(0.03, abs=2e-3)
     finally:
         robot.close()
+    emulator.require_quiet()
+
+
+CHECKS = [
+    check
+    for check in ROBOT_CHECKS
+    if check_name(check) not in ("motion_limits", "needs_connection")
+]
+"""motion_limits samples setpoints by the wall's time; here the test below judges each by its own."""
+
+
+def test_conformance(emulator: Emulator) -> None:
+    """The suite that every robot passes, in real time, on one arm."""
+    guided_home()
+    done = check_robot(lambda: in_process()[0], checks=CHECKS)
+    assert len(done) == len(CHECKS)
+    emulator.require_quiet()
+
+
+def guided_home() -> None:
+    """As a person guides the arm: near the middle of its workspace."""
+    arm = bare()
+    arm.relative_dynamics_factor = 0.3
+    arm.move(franky.JointMotion(franky.JointState(np.array([0, -0.5, 0, -2.3, 0, 1.8, 0.785]))))
+
+
+def test_no_setpoint_outside_the_limits_reaches_the_arm(emulator: Emulator) -> None:
+    """Random goals for 10 s, recorded below the safety layer with the time of each setpoint."""
+    robot, device = in_process()
+    robot.connect()
+    emitted: list[tuple[int, np.ndarray]] = []
+    target = device._target
+
+    def recorded(pose: np.ndarray, velocity: np.ndarray | None) -> None:
+        emitted.append((device.clock.now_ns(), pose.copy()))
+        target(pose, velocity)
+
+    rng = np.random.default_rng(3)
+    try:
+        robot.move_to(START, OPEN)
+        device._target = recorded
+        for _ in range(100):
+            goal = shifted(START, tuple(rng.uniform(-0.4, 0.4, 3)))
+            robot.command(CartesianCommand(goal, OPEN, robot.read().stamp_ns))
+            robot.clock.sleep_until(robot.clock.now_ns() + 100_000_000)
+        assert not robot.read().fault
+    finally:
+        robot.close()
+    times = np.array([when for when, _ in emitted]) / 1e9
+    poses = np.array([pose for _, pose in emitted])
+    assert len(poses) > 400
+    assert np.isfinite(poses).all()
+    low, high = np.array(robot.limits[0].workspace_low), np.array(robot.limits[0].workspace_high)
+    assert (poses[:, :3] >= low - 1e-9).all()
+    assert (poses[:, :3] <= high + 1e-9).all()
+    ticks = np.maximum(np.diff(times), 0.02)
+    speed = np.linalg.norm(np.diff(poses[:, :3], axis=0), axis=1) / ticks
+    assert speed.max() <= robot.limits[0].velocity * 1.001
+    assert np.diff(times).min() >= 0.0145, "setpoints came in a burst"
     emulator.require_quiet()
 
 

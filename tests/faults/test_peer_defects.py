@@ -15,9 +15,10 @@ from fault_world import ACTOR, HUNG_S, World, wait_for
 from faults_process import written
 
 from robot_rl.data.log_reader import LogReader
-from robot_rl.data.mixture import Mixture
 from robot_rl.data.replay import Replay
+from robot_rl.data.sampler import Sampler
 from robot_rl.errors import WireError
+from robot_rl.sampling import Sampling
 
 SENT = 1500
 WAITS = re.compile(r"socket:|\[eventpoll\]")
@@ -132,7 +133,7 @@ def terminal_time_limit(world: World) -> None:
     for chunk in reader.chunks():
         replay.extend(chunk.header, chunk.records)
         truncated += int(chunk.records["truncated"].sum())
-    batch = Mixture(replay, batch_size=256, utd=4, demo_ratio=0.0).sample(np.random.default_rng(0))
+    batch = Sampler(replay, Sampling(256, 4)).sample(np.random.default_rng(0))
     if truncated < 5 or not (batch.mask == 1.0).all():
         share = float((batch.mask == 0.0).mean())
         raise Broken(f"{truncated} time limits; {share:.0%} of a batch do not bootstrap")

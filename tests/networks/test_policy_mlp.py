@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import torch
 from robot_rl.agents.sac.agent import SAC
 from robot_rl.errors import PoisonedDataError, SpecError
 from robot_rl.networks.policy_mlp import SquashedGaussianPolicy
+from robot_rl.networks.scaling import InputScaling
 from robot_rl.specs import ArraySpec, EnvSpec
 from robot_rl.types import Batch
 
@@ -23,10 +25,10 @@ SPEC = EnvSpec(
 OBS = {"state": np.array([1, -2, 3, 0.5], np.float32), "extra": np.array([[0.1, 7], [2, -1]])}
 
 
-def make_agent(*, normalize: bool = False) -> SAC:
+def make_agent(*, input_scaling: InputScaling = "none") -> SAC:
     return SAC(
-        SPEC, seed=0, batch_size=16, utd=1, hidden=(16, 16), compile=False, normalize=normalize,
-        final_scale=1.0,
+        SPEC, seed=0, batch_size=16, utd=1, hidden=(16, 16), compile=False,
+        input_scaling=input_scaling, final_scale=1.0,
     )  # fmt: skip
 
 
@@ -48,15 +50,19 @@ def batch() -> Batch:
     return Batch(obs(), action, ones, obs(), ones, ones)
 
 
-@pytest.mark.parametrize("normalize", [False, True])
-def test_deterministic_action_is_the_agents_tanh_mean(normalize: bool) -> None:
-    """With the input normalisation folded into the weights, where there is one."""
-    agent, policy = make_agent(normalize=normalize), make_policy()
+@pytest.mark.parametrize("input_scaling", ["none", "standard", "log"])
+def test_deterministic_action_is_the_agents_tanh_mean(input_scaling: InputScaling) -> None:
+    """The policy scales its inputs as the agent does, those far outside of the data included."""
+    agent, policy = make_agent(input_scaling=input_scaling), make_policy()
     agent.update(batch())
     policy.load(agent.policy_weights(), 1)
     flat = np.concatenate([OBS["state"], OBS["extra"].ravel()]).astype(np.float32)
     scale = agent.state()["scale"]
-    x = torch.from_numpy((flat - scale[0]) / scale[1])[None]
+    z = (flat - scale[0]) / scale[1]
+    expected = {"none": flat, "standard": z, "log": np.sign(z) * np.log1p(np.abs(z))}
+    x = torch.from_numpy(expected[input_scaling])[None]
+    np.testing.assert_allclose(agent.scaled(torch.from_numpy(flat)[None]), x, rtol=1e-6)
+    assert input_scaling == "none" or np.abs(z).max() > 3.0
     noise = torch.zeros(1, 3)
     action, _ = agent.losses.sample(agent.actor.value, x, noise)
     ours = policy.act(OBS, 0, 0, deterministic=True).actions
@@ -103,6 +109,28 @@ def test_bad_weights_are_refused_and_the_old_ones_stay() -> None:
     with pytest.raises(SpecError, match=r"lack 'actor\.w2'"):
         policy.load(missing, 2)
     assert policy.version == 1
+    np.testing.assert_array_equal(policy.act(OBS, 0, 0, deterministic=True).actions, kept)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"scale.log": None}, SpecError, r"scale\.log': got none, valid: \[1\]"),
+        ({"scale.mean": np.zeros(3, np.float32)}, SpecError, r"scale\.mean': got \[3\]"),
+        ({"scale.deviation": np.zeros(8, np.float32)}, PoisonedDataError, r"scale\.deviation': 0"),
+        ({"scale.mean": np.full(8, np.inf, np.float32)}, PoisonedDataError, r"scale\.mean' hold"),
+    ],
+)
+def test_a_bad_input_scale_is_refused(
+    changes: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    agent, policy = make_agent(input_scaling="log"), make_policy()
+    agent.update(batch())
+    policy.load(agent.policy_weights(), 1)
+    kept = policy.act(OBS, 0, 0, deterministic=True).actions
+    bad = {k: v for k, v in (agent.policy_weights() | changes).items() if v is not None}
+    with pytest.raises(error, match=message):
+        policy.load(bad, 2)
     np.testing.assert_array_equal(policy.act(OBS, 0, 0, deterministic=True).actions, kept)
 
 

@@ -85,7 +85,7 @@ def test_robot_task_and_algorithm_train_together(lab: Path) -> None:
         "train",
         "task=hover",
         "robot=stage",
-        "agent=bc",
+        "agent=my_bc",
         "steps=120",
         "demos.episodes=5",
         "evaluation.episodes=2",

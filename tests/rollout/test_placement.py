@@ -102,6 +102,15 @@ def test_a_rollout_follows_what_comes_late_at_the_right_place() -> None:
             assert round(1000 * float(step.proposed[0])) == step.step - 1
 
 
+def test_a_simulation_waits_for_its_plans() -> None:
+    env, sink = make_env(), Kept()
+    with process(env, delay_s=0.02) as planner:
+        rollout = Rollout(env, planner, sink=sink, wait_for_plans=True)
+        rollout.episode(0)
+    assert [round(1000 * float(step.proposed[0])) for step in sink.steps] == list(range(30))
+    assert [step.plan_step for step in sink.steps] == [i // 8 * 8 for i in range(30)]
+
+
 def test_at_most_one_question_is_under_way() -> None:
     env = make_env()
     now = env.reset(0)

@@ -244,6 +244,7 @@ def test_the_robot_is_closed_first_and_an_error_there_leaves_nothing_open(
 ) -> None:
     """Link and operator were once closed before the robot, and an error there skipped it."""
     from robot_rl.commands import actor_process
+    from robot_rl.commands.child_config import ActorConfig
     from robot_rl.testing.wire_harness import WireHarness
 
     order: list[str] = []
@@ -274,8 +275,7 @@ def test_the_robot_is_closed_first_and_an_error_there_leaves_nothing_open(
             "close",
             lambda link: (order.append("link"), link_close(link))[1],
         )
+        config = ActorConfig(str(folder.path), 0.0, runtime_dir=str(wire.runtime), actor="actor-0")
         with pytest.raises(OSError, match="unplugged"):
-            actor_process.run_actor(
-                folder.path, ["0.0", str(wire.runtime), "actor-0"], lambda: True
-            )
+            actor_process.run_actor(config, lambda: True)
     assert order == ["robot", "operator", "link"]

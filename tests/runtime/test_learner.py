@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,14 +11,15 @@ import pytest
 from robot_rl.agents.sac.agent import SAC
 from robot_rl.data.log_reader import LogReader
 from robot_rl.data.log_writer import LogWriter
-from robot_rl.data.mixture import Mixture
-from robot_rl.data.replay import Replay
+from robot_rl.data.sampler import Sampler, replay_for
+from robot_rl.interfaces import Schedule
 from robot_rl.metrics.writer import MetricsWriter
 from robot_rl.runtime.checkpoint import load_checkpoint, newest_checkpoint
 from robot_rl.runtime.feed import Feeder
 from robot_rl.runtime.learner import Learner
-from robot_rl.runtime.schedule import Schedule
+from robot_rl.runtime.schedule import OnlineSchedule, Run
 from robot_rl.runtime.settings import LearnerSettings
+from robot_rl.sampling import Block
 from robot_rl.specs import ArraySpec, EnvSpec
 from robot_rl.types import Array
 from robot_rl.wire.record import Kind, record_dtype
@@ -37,15 +39,17 @@ class SilentLink:
 
     def __init__(self) -> None:
         self.published: list[int] = []
+        self.grants: list[tuple[int, int]] = []
         self.granted = 0
 
     def publish(self, weights: dict[str, Array], version: int) -> None:
         assert all(np.isfinite(array).all() for array in weights.values())
         self.published.append(version)
 
-    def grant(self, total_steps: int) -> None:
+    def grant(self, total_steps: int, version: int = 0) -> None:
         assert total_steps >= self.granted
         self.granted = total_steps
+        self.grants.append((total_steps, version))
 
     def heartbeat(self, updates: int) -> None:
         assert updates >= 0
@@ -79,15 +83,21 @@ def log(tmp_path: Path) -> Path:
     return tmp_path / "log"
 
 
-def learner(log: Path, run_dir: Path, seed: int = 3) -> Learner:
+RUN = Run(STEPS, warmup_steps=10, credit_window=4, publish_every=5, evaluate_every=20)
+
+
+def learner(
+    log: Path, run_dir: Path, seed: int = 3, schedule: Schedule | None = None, **options: Any
+) -> Learner:
     run_dir.mkdir(exist_ok=True)
-    replay = Replay(SPEC, 1000, streams=2)
-    agent = SAC(SPEC, seed=seed, batch_size=BATCH, utd=UTD, hidden=(16, 16), compile=False)
+    sizes = {"batch_size": BATCH, "utd": UTD, "hidden": (16, 16), "compile": False}
+    agent = SAC(SPEC, seed=seed, **(sizes | options))
+    replay = replay_for(agent.sampling, SPEC, capacity=1000, streams=2, datasets={})
     return Learner(
         agent=agent,
         feeder=Feeder(LogReader(log, SPEC), replay),
-        mixture=Mixture(replay, batch_size=BATCH, utd=UTD, demo_ratio=0.0, n_step=1, gamma=0.97),
-        schedule=Schedule(STEPS, warmup_steps=10, credit_window=4),
+        sampler=Sampler(replay, agent.sampling),
+        schedule=schedule or OnlineSchedule(RUN),
         settings=LearnerSettings(
             publish_every=5,
             checkpoint_every=10_000,
@@ -102,8 +112,6 @@ def learner(log: Path, run_dir: Path, seed: int = 3) -> Learner:
         run_dir=run_dir,
         agent_name="sac",
         spec_sha256=SPEC.sha256(),
-        utd=UTD,
-        evaluation_every=20,
     )
 
 
@@ -121,11 +129,37 @@ def test_a_resumed_learner_ends_bit_equal(log: Path, tmp_path: Path, stop: int) 
     stop_after(first, stop)
     assert first.progress.block == stop
     second = learner(log, tmp_path / "parts", seed=3)
-    resume(second, second.agent)
+    resume(second)
     assert second.progress.block == stop
     assert second.run(lambda: False)
     mine, theirs = second.agent.state(), whole.agent.state()
     assert mine.keys() == theirs.keys()
+    for name in mine:
+        assert np.array_equal(mine[name], theirs[name]), name
+
+
+@pytest.mark.parametrize("kind", ["standard", "log"])
+@pytest.mark.parametrize("stop", [1, 30])
+def test_inputs_are_scaled_by_the_warm_up_and_so_after_a_resume(
+    log: Path, tmp_path: Path, kind: str, stop: int
+) -> None:
+    from robot_rl.commands.learner_process import resume
+
+    whole = learner(log, tmp_path / "whole", input_scaling=kind)
+    assert whole.run(lambda: False)
+    rows = np.concatenate([chunk.records for chunk in LogReader(log, SPEC).chunks()])
+    step = rows["kind"] == Kind.STEP
+    last = np.flatnonzero(np.cumsum(step) == 10)[0]
+    seen = rows["obs.state"][: last + 1][step[: last + 1]]
+    scale = whole.agent.state()["scale"]
+    np.testing.assert_allclose(scale[0], seen.mean(0), rtol=1e-5)
+    np.testing.assert_allclose(scale[1], seen.std(0), rtol=1e-5)
+    first = learner(log, tmp_path / "parts", input_scaling=kind)
+    stop_after(first, stop)
+    second = learner(log, tmp_path / "parts", input_scaling=kind)
+    resume(second)
+    assert second.run(lambda: False)
+    mine, theirs = second.agent.state(), whole.agent.state()
     for name in mine:
         assert np.array_equal(mine[name], theirs[name]), name
 
@@ -140,7 +174,9 @@ def test_a_resume_reads_more_of_the_log_than_comes_at_a_time(
     stop_after(first, 37)
     monkeypatch.setattr("robot_rl.runtime.feed.READ_AHEAD", 1)
     second = learner(log, tmp_path / "run")
-    resume(second, second.agent)
+    resume(second)
+    assert second.feeder is not None
+    assert first.feeder is not None
     assert second.feeder.steps == first.feeder.steps
     assert second.feeder.position == first.feeder.position
 
@@ -158,9 +194,10 @@ def test_updates_wait_for_steps_and_grants_grow(log: Path, tmp_path: Path) -> No
     seen: list[tuple[int, int]] = []
     step = Learner.step
 
-    def watched(self: Learner) -> None:
+    def watched(self: Learner, block: Block) -> None:
+        assert self.feeder is not None
         seen.append((self.progress.block, self.feeder.steps))
-        step(self)
+        step(self, block)
 
     try:
         Learner.step = watched  # type: ignore[method-assign]
@@ -193,7 +230,7 @@ def test_a_checkpoint_of_another_agent_is_refused(log: Path, tmp_path: Path) -> 
     other = learner(log, tmp_path / "run")
     other.agent_name = "iql"
     with pytest.raises(CheckpointError, match=r"agent sac.*this run is iql"):
-        resume(other, other.agent)
+        resume(other)
 
 
 def test_a_config_changed_since_the_checkpoint_is_refused(log: Path, tmp_path: Path) -> None:
@@ -206,7 +243,7 @@ def test_a_config_changed_since_the_checkpoint_is_refused(log: Path, tmp_path: P
     other = learner(log, tmp_path / "run")
     other.config = {"agent.learner.lr": "0.001", "seed": "0"}
     with pytest.raises(CheckpointError, match=r"agent.learner.lr: 0.0003 -> 0.001. Valid"):
-        resume(other, other.agent)
+        resume(other)
     assert other.progress.block == 0
 
 

@@ -1,69 +1,48 @@
 """Behaviour cloning: regress the demonstrated actions."""
 
-from itertools import pairwise
-
 import torch
-from torch import nn
 
-from robot_rl.agents.common.block import check_batch
-from robot_rl.agents.common.packing import pack, unpack
-from robot_rl.networks.observation import join_vectors, vector_size
+from robot_rl.agents.common.base import ParameterAgent
+from robot_rl.agents.common.block import to_block
+from robot_rl.agents.common.optim import adam_
+from robot_rl.agents.common.parameters import policy_arrays
+from robot_rl.networks.flat import xavier_uniform_
+from robot_rl.networks.mlp import mlp, mlp_layout
+from robot_rl.networks.observation import vector_size
+from robot_rl.sampling import Sampling, demos_and_online
 
 LOG_STD = -3.0
 
 
-class BC:
+class BC(ParameterAgent):
     """Implements `Agent`; its weights are those that SquashedGaussianPolicy acts with."""
 
-    def __init__(self, spec, *, seed, utd=4, batch_size=256, hidden=(256, 256), lr=3e-4):
-        self.spec, self.utd, self.rows, self.blocks = spec, utd, batch_size, 0
-        self.generator = torch.Generator().manual_seed(seed)
-        widths = [vector_size(spec), *hidden, 2 * spec.action_dim]
-        self.layers = [nn.Linear(*pair) for pair in pairwise(widths)]
-        for layer in self.layers:
-            nn.init.xavier_uniform_(layer.weight, generator=self.generator)
-            nn.init.zeros_(layer.bias)
-        self.net = nn.Sequential(*[p for layer in self.layers for p in (layer, nn.ReLU())][:-1])
-        self.adam = torch.optim.Adam(self.net.parameters(), lr)
+    metrics = ("bc_loss",)
 
+    def __init__(
+        self, spec, *, seed, utd=4, batch_size=256, demo_ratio=1.0, hidden=(256,), lr=3e-4
+    ):
+        sampling = Sampling(batch_size, utd, demos_and_online(demo_ratio))
+        super().__init__(spec, sampling, seed=seed)
+        self.lr = lr
+        self.layout = mlp_layout(vector_size(spec), hidden, 2 * spec.action_dim)
+        first = xavier_uniform_(self.layout, self.generator)
+        self.actor = self.parameters.trained("actor", self.layout, first)
+
+    @torch.no_grad()
     def update(self, batch):
-        """One block: `utd` steps, each on its own slice of the batch."""
-        check_batch(batch, self.spec, self.utd * self.rows)
-        obs = torch.from_numpy(join_vectors(batch.obs, self.spec))
-        action = torch.from_numpy(batch.action)
-        for i in range(self.utd):
-            rows = slice(i * self.rows, (i + 1) * self.rows)
-            mean, log_std = self.net(obs[rows]).chunk(2, -1)
-            loss = (mean.tanh() - action[rows]).square().mean() + (
-                log_std - LOG_STD
-            ).square().mean()
-            self.adam.zero_grad()
-            loss.backward()
-            self.adam.step()
-        self.blocks += 1
-        return {"bc_loss": loss.item()} if self.blocks % 50 == 0 else None
+        """One block: `utd` steps of Adam, each on its own slice of the batch."""
+        data = to_block(batch, self.spec, self.sampling, self.device)
+        size = self.sampling.batch_size
+        for obs, action in zip(data.obs.split(size), data.action.split(size), strict=True):
+            gradient, loss = torch.func.grad_and_value(self.loss)(self.actor.value, obs, action)
+            adam_(self.actor, gradient, self.lr)
+        return self.report(loss[None])
+
+    def loss(self, actor, obs, action):
+        mean, log_std = mlp(self.layout.views(actor), obs)[0].chunk(2, -1)
+        return (mean.tanh() - action).square().mean() + (log_std - LOG_STD).square().mean()
 
     def policy_weights(self):
         """Arrays by name, float32: what `SquashedGaussianPolicy.load` takes."""
-        weights = {}
-        for i, layer in enumerate(self.layers):
-            weights[f"actor.w{i}"] = layer.weight.detach().T.contiguous().clone().numpy()
-            weights[f"actor.b{i}"] = layer.bias.detach().clone().numpy()
-        return weights
-
-    def state(self):
-        """Everything to go on bit-equal, as named arrays."""
-        return pack(self._tensors(), self.generator, self.blocks)
-
-    def load_state(self, state):
-        self.blocks = unpack(state, self._tensors(), self.generator)
-
-    def _tensors(self):
-        tensors = {}
-        for name, parameter in self.net.named_parameters():
-            moments = self.adam.state[parameter]
-            tensors[name] = parameter.data
-            tensors[f"{name}.step"] = moments.setdefault("step", torch.zeros(()))
-            for key in ("exp_avg", "exp_avg_sq"):
-                tensors[f"{name}.{key}"] = moments.setdefault(key, torch.zeros_like(parameter))
-        return tensors
+        return policy_arrays(self.layout, self.actor.value, "actor.")

@@ -10,14 +10,12 @@ from torch import Tensor
 
 from robot_rl.errors import PoisonedDataError, SpecError
 from robot_rl.networks.observation import join_vectors
+from robot_rl.sampling import Sampling
 from robot_rl.specs import EnvSpec
 from robot_rl.types import Array, Batch
 
 ACTION_LIMIT = 1.0 - 1e-5
 """Largest action magnitude trained on: tanh's inverse and log-probability stay finite."""
-
-MIN_DEVIATION = 1e-2
-"""Least standard deviation an input is divided by: constant inputs stay of order one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +32,10 @@ class Block:
     """1 for rows of demonstrations and interventions, else 0."""
 
 
-def to_block(batch: Batch, spec: EnvSpec, rows: int, device: torch.device) -> Block:
+def to_block(batch: Batch, spec: EnvSpec, sampling: Sampling, device: torch.device) -> Block:
     """Checks a batch and moves it; raises SpecError on wrong shapes, PoisonedDataError on NaN."""
-    check_batch(batch, spec, rows)
+    check_batch(batch, spec, sampling)
+    rows = sampling.rows
     arrays = (
         join_vectors(batch.obs, spec),
         np.clip(batch.action, -ACTION_LIMIT, ACTION_LIMIT),
@@ -45,35 +44,34 @@ def to_block(batch: Batch, spec: EnvSpec, rows: int, device: torch.device) -> Bl
         batch.discount * batch.mask,
         np.zeros(rows, np.float32) if batch.demo is None else batch.demo,
     )
-    pinned = device.type == "cuda"
-    tensors = []
-    for array in arrays:
-        tensor = torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
-        if pinned:
-            tensor = tensor.pin_memory().to(device, non_blocking=True)
-        tensors.append(tensor)
-    return Block(*tensors)
+    return Block(*(to_device(np.asarray(array, np.float32), device) for array in arrays))
 
 
-def input_scale(obs: Tensor, *, normalize: bool) -> Tensor:
-    """(2, width): mean and standard deviation of obs (rows, width), or 0 and 1."""
-    if not normalize:
-        return torch.stack((torch.zeros_like(obs[0]), torch.ones_like(obs[0])))
-    return torch.stack((obs.mean(0), obs.std(0).clamp_min(MIN_DEVIATION)))
+def to_device(array: Array, device: torch.device) -> Tensor:
+    """A tensor of the array on the device, without waiting for the copy."""
+    tensor = torch.from_numpy(np.ascontiguousarray(array))
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
 
 
-def check_batch(batch: Batch, spec: EnvSpec, rows: int) -> None:
-    """Shapes against the spec and `rows`; every float finite."""
+def check_batch(batch: Batch, spec: EnvSpec, sampling: Sampling) -> None:
+    """Shapes against the spec and what was asked for; every float finite."""
+    rows = sampling.rows
+    lead = (rows,) if sampling.history == 1 else (rows, sampling.history)
+    steps = (rows,) if sampling.horizon == 1 else (rows, sampling.horizon)
     for side, arrays in (("obs", batch.obs), ("next_obs", batch.next_obs)):
         names = {array.name for array in spec.observation}
         if set(arrays) != names:
             raise SpecError(f"batch {side} has {sorted(arrays)}, valid: {sorted(names)}")
         for array_spec in spec.observation:
-            _check(arrays[array_spec.name], (rows, *array_spec.shape), f"{side}.{array_spec.name}")
-    _check(batch.action, (rows, spec.action_dim), "action")
-    for name in ("reward", "mask", "discount", "demo"):
+            _check(arrays[array_spec.name], (*lead, *array_spec.shape), f"{side}.{array_spec.name}")
+    _check(batch.action, (*steps, spec.action_dim), "action")
+    for name in ("reward", "mask", "discount", "demo", "return_to_go", "weight"):
         if (array := getattr(batch, name)) is not None:
             _check(array, (rows,), name)
+    if sampling.horizon > 1:
+        _check(np.zeros(0) if batch.valid is None else batch.valid, steps, "valid")
+    if sampling.return_to_go and batch.return_to_go is None:
+        raise SpecError("batch return_to_go is missing; valid: asked for by this agent's sampling")
 
 
 def _check(array: Array, shape: tuple[int, ...], name: str) -> None:

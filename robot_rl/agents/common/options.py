@@ -7,24 +7,19 @@ import torch
 from robot_rl.errors import ConfigError, SpecError
 from robot_rl.specs import EnvSpec
 
-PRECISIONS = ("float32", "bfloat16")
+PRECISIONS = ("auto", "float32", "bfloat16")
 
 
-def check_spec(spec: EnvSpec, *, images: bool, discrete_gripper: bool) -> None:
+def check_spec(spec: EnvSpec, *, images: bool) -> None:
     """Raises SpecError where the observation has images and the agent takes none, or the other
-    way round, and where a gripper head would leave no other dimension."""
+    way round."""
     if spec.image_keys and not images:
         raise SpecError(
-            f"{spec.name}: SAC takes no images, got {', '.join(spec.image_keys)}; "
+            f"{spec.name}: this agent takes no images, got {', '.join(spec.image_keys)}; "
             "valid: vectors only, or agent=rlpd_image"
         )
     if images and not spec.image_keys:
         raise SpecError(f"{spec.name}: no images in the observation; valid: agent=rlpd, agent=sac")
-    if discrete_gripper and spec.action_dim < 2:
-        raise SpecError(
-            f"{spec.name}: discrete_gripper with {spec.action_dim} action dimension; "
-            "valid: 2 or more, the last one the gripper"
-        )
 
 
 def check_options(
@@ -33,8 +28,6 @@ def check_options(
     *,
     subset: int,
     critics: int,
-    batch_size: int,
-    utd: int,
     lr: float,
     bc_half_life: float | None,
 ) -> None:
@@ -43,10 +36,15 @@ def check_options(
         raise ConfigError(f"subset={subset}; valid: 1 … critics={critics}")
     if precision not in PRECISIONS:
         raise ConfigError(f"precision={precision!r}; valid: {', '.join(PRECISIONS)}")
-    numbers = {"batch_size": batch_size, "utd": utd, "lr": lr, "bc_half_life": bc_half_life}
+    numbers = {"lr": lr, "bc_half_life": bc_half_life}
     for name, value in numbers.items():
         if value is not None and not value > 0:
             raise ConfigError(f"{name}={value}; valid: above 0")
+    check_device(device)
+
+
+def check_device(device: str) -> None:
+    """Raises ConfigError on a device that torch does not have here."""
     kind = device.partition(":")[0]
     if kind not in ("cpu", "cuda"):
         raise ConfigError(f"device={device!r}; valid: cpu, cuda, cuda:<index>")

@@ -6,32 +6,41 @@ random subset of targets, many critic updates a step, and half of each batch fro
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Literal
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from robot_rl.agents.common.block import input_scale, to_block
+from robot_rl.agents.common.base import ParameterAgent
+from robot_rl.agents.common.block import to_block
 from robot_rl.agents.common.compiling import Step, compiled
 from robot_rl.agents.common.graphed import Graphed
-from robot_rl.agents.common.metrics import METRICS
-from robot_rl.agents.common.optim import Trained
 from robot_rl.agents.common.options import check_options, check_spec
-from robot_rl.agents.common.packing import pack, policy_arrays, unpack
-from robot_rl.agents.common.tuning import tune_process
+from robot_rl.agents.common.parameters import policy_arrays
+from robot_rl.agents.common.precision import Precision, chosen_precision
+from robot_rl.agents.common.scaling import FLOOR, scale_weights
 from robot_rl.agents.sac.gripper import GripperHead
 from robot_rl.agents.sac.losses import Losses
 from robot_rl.networks.flat import Layout, xavier_uniform_
+from robot_rl.networks.grippers import gripper_dims
 from robot_rl.networks.mlp import mlp_layout
 from robot_rl.networks.observation import vector_size
+from robot_rl.networks.scaling import InputScaling
+from robot_rl.sampling import Sampling, demos_and_online
 from robot_rl.specs import EnvSpec
 from robot_rl.types import Array, Batch
 
+METRICS = (
+    "critic_loss", "q_mean", "target_q", "td_error", "critic_grad_norm",
+    "actor_loss", "entropy", "temperature", "action_saturation", "actor_grad_norm",
+)  # fmt: skip
+"""What SAC reports of a block, in order."""
 
-class SAC:
+
+class SAC(ParameterAgent):
     """Implements `Agent`; RLPD with LayerNorm, an ensemble and demonstrations in the batch."""
 
+    metrics = METRICS
     input_slopes = False
     """Whether `critic_step` also gives the loss's gradient by its observations (rows, width)."""
 
@@ -43,9 +52,13 @@ class SAC:
         device: str = "cpu",
         compile: bool = True,  # on a CPU; a CUDA device captures the block as a graph
         threads: int = 1,  # of torch's pool, for the whole process
-        precision: Literal["float32", "bfloat16"] = "float32",  # of matrix products
+        precision: Precision = "float32",  # of matrix products; auto: by the CPU's flags
         batch_size: int = 256,
         utd: int = 4,  # critic updates a block; one actor update
+        demo_ratio: float = 0.0,  # share of each batch from demonstrations
+        proposed_ratio: float = 0.5,  # of online rows, with the proposed action
+        discount: float = 0.97,
+        n_step: int = 1,
         critics: int = 2,  # RLPD: 10
         subset: int = 2,  # critics in the target's minimum, drawn at random each update
         hidden: Sequence[int] = (256, 256),
@@ -59,24 +72,34 @@ class SAC:
         bc_weight: float = 0.0,  # behaviour cloning of demonstrations in the actor's loss
         bc_half_life: float | None = None,  # actor updates until it is half as strong; None: stays
         final_scale: float = 1e-2,  # of the last layers' initial weights: values start near 0
-        discrete_gripper: bool = False,  # the last action dimension by a head of its own
-        normalize: bool = False,  # inputs by mean and deviation of the first block, then fixed
+        discrete_gripper: bool = False,  # gripper dimensions by heads of their own
+        input_scaling: InputScaling = "none",  # from datasets, else from the warm-up; then fixed
+        input_floor: float = FLOOR,
         metrics_every: int = 50,  # blocks
     ) -> None:
-        check_spec(spec, images=False, discrete_gripper=discrete_gripper)
+        check_spec(spec, images=False)
         check_options(
-            device, precision, subset=subset, critics=critics, batch_size=batch_size, utd=utd,
-            lr=lr, bc_half_life=bc_half_life,
+            device, precision, subset=subset, critics=critics, lr=lr, bc_half_life=bc_half_life
+        )
+        sampling = Sampling(
+            batch_size, utd, demos_and_online(demo_ratio), n_step=n_step, discount=discount,
+            proposed_ratio=proposed_ratio,
         )  # fmt: skip
-        tune_process(device, threads)
-        self.spec, self.device = spec, torch.device(device)
+        super().__init__(
+            spec, sampling, seed=seed, device=device, threads=threads, metrics_every=metrics_every,
+            input_scaling=input_scaling, input_floor=input_floor,
+        )  # fmt: skip
         self.batch_size, self.utd, self.subset, self.critics = batch_size, utd, subset, critics
         self.lr, self.final_scale, self.policy_tau = lr, final_scale, policy_tau
-        self.normalize, self.metrics_every, self.blocks = normalize, metrics_every, 0
-        self.dim, width = spec.action_dim - int(discrete_gripper), vector_size(spec)
-        self.generator = torch.Generator().manual_seed(seed)
+        grippers = gripper_dims(spec) if discrete_gripper else ()
+        self.grips = torch.tensor(grippers, dtype=torch.long, device=self.device)
+        self.moves = torch.tensor(
+            [i for i in range(spec.action_dim) if i not in grippers], device=self.device
+        )
+        self.dim, width = len(self.moves), vector_size(spec)
 
-        self.dtype = torch.float32 if precision == "float32" else torch.bfloat16
+        self.precision = chosen_precision(precision, device)
+        self.dtype = torch.float32 if self.precision == "float32" else torch.bfloat16
         self.critic_layout = mlp_layout(
             width + self.dim, hidden, 1, copies=critics, layer_norm=layer_norm
         )
@@ -87,26 +110,27 @@ class SAC:
             target_entropy=-self.dim / 2 if target_entropy is None else target_entropy,
             input_slopes=self.input_slopes,
         )  # fmt: skip
-        self.critic, self.actor = self._fresh(self.critic_layout), self._fresh(self.actor_layout)
-        start = torch.full((1,), initial_temperature, device=self.device).log()
-        self.log_temperature = Trained.fresh(start)
-        self.target = self.critic.value.clone()
-        self.policy = self.actor.value.clone()
+        arrays = self.parameters
+        first = self._drawn(self.critic_layout)
+        self.critic = arrays.trained("critic", self.critic_layout, first, copies=True)
+        self.target = arrays.plain("target", self.critic_layout, first.clone(), follows="critic")
+        first = self._drawn(self.actor_layout)
+        self.actor = arrays.trained("actor", self.actor_layout, first)
+        self.policy = arrays.plain("policy", self.actor_layout, first.clone(), follows="actor")
         """Running mean of the actor: what acts and is evaluated; steadier than any one actor."""
-        self.scale = torch.zeros(2, width, device=self.device)
-        """Mean and standard deviation of the inputs; deviation 0 before the first block."""
-
+        start = torch.full((1,), initial_temperature).log()
+        self.log_temperature = arrays.trained("log_temperature", Layout({"value": (1,)}), start)
         self.gripper: GripperHead | None = None
         if discrete_gripper:
             self.gripper = GripperHead(
-                width, hidden, self.generator, device=self.device, dtype=self.dtype,
+                width, hidden, arrays, grippers=len(grippers), dtype=self.dtype,
                 layer_norm=layer_norm, final_scale=final_scale, lr=lr, tau=tau,
             )  # fmt: skip
         self._critic_step: Step = self.losses.critic_step
         self._actor_step: Step = self.losses.actor_step
         if compile and self.device.type == "cpu":
             self._compile(width)
-        self._block = Graphed(self.block, lambda: list(self._tensors().values()))
+        self._block = Graphed(self.block, lambda: arrays.tensors)
 
     def _compile(self, width: int) -> None:
         row = torch.zeros(self.batch_size)
@@ -126,12 +150,11 @@ class SAC:
         Raises SpecError on a batch that is not utd * batch_size rows of the spec, and
         PoisonedDataError on NaN or infinity; the agent is unchanged then.
         """
-        rows = self.utd * self.batch_size
-        data = to_block(batch, self.spec, rows, self.device)
-        if not bool(self.scale[1].any()):
-            self.scale.copy_(input_scale(data.obs, normalize=self.normalize))
+        data = to_block(batch, self.spec, self.sampling, self.device)
+        if not self.blocks:
+            self.prepare(batch.obs)
         rows_of = (data.obs, data.action, data.reward, data.discount, data.next_obs, data.demo)
-        return self._report(self._block(*rows_of, *self._draw()))
+        return self.report(self._block(*rows_of, *self._draw()))
 
     def _draw(self) -> tuple[Tensor, Tensor]:
         """Noise ((utd + 1) * batch_size, dim), and the targets' members (utd, subset)."""
@@ -141,20 +164,13 @@ class SAC:
         members = draws.argsort(1)[:, : self.subset]
         return noise.to(self.device), members.to(self.device)
 
-    def _report(self, metrics: Tensor) -> dict[str, float] | None:
-        self.blocks += 1
-        if self.blocks % self.metrics_every:
-            return None
-        return dict(zip(METRICS, metrics.tolist(), strict=True))
-
     @torch.no_grad()
     def block(
         self, obs: Tensor, action: Tensor, reward: Tensor, discount: Tensor, next_obs: Tensor,
         demo: Tensor, noise: Tensor, members: Tensor,
     ) -> Tensor:  # fmt: skip
         """The whole block on the device, without a synchronisation; gives the METRICS."""
-        mean, deviation = self.scale
-        obs, next_obs = (obs - mean) / deviation, (next_obs - mean) / deviation
+        obs, next_obs = self.scaled(obs), self.scaled(next_obs)
         for i in range(self.utd):
             rows = slice(i * self.batch_size, (i + 1) * self.batch_size)
             critic_metrics, *_ = self._update_critics(
@@ -169,21 +185,26 @@ class SAC:
         next_obs: Tensor, noise: Tensor,
     ) -> tuple[Tensor, ...]:  # fmt: skip
         """One step of every critic; metrics and, with `input_slopes`, d loss / d obs."""
-        moving = action[:, : self.dim].contiguous()
+        moving = self._moving(action)
         metrics, *slopes = self._critic_step(
             *self._critic_inputs(members, obs, moving, reward, discount, next_obs, noise)
         )
         if self.gripper:
-            slopes.append(self.gripper.update(obs, action[:, -1], reward, discount, next_obs))
+            commands = action.index_select(1, self.grips)
+            slopes.append(self.gripper.update(obs, commands, reward, discount, next_obs))
         return (metrics, sum(slopes[1:], slopes[0])) if self.input_slopes else (metrics,)
 
     def _update_actor(self, obs: Tensor, action: Tensor, demo: Tensor, noise: Tensor) -> Tensor:
-        moving = action[:, : self.dim].contiguous()
+        moving = self._moving(action)
         (metrics,) = self._actor_step(
             *self._actor_inputs(obs, moving, demo, noise[-self.batch_size :])
         )
         self.policy.lerp_(self.actor.value, self.policy_tau)
         return metrics
+
+    def _moving(self, action: Tensor) -> Tensor:
+        """The dimensions that are no discrete grippers."""
+        return action.index_select(1, self.moves) if self.gripper else action
 
     def _critic_inputs(self, *rows: Tensor) -> tuple[Tensor, ...]:
         flat = (self.actor.value, self.log_temperature.value, self.target)
@@ -195,30 +216,11 @@ class SAC:
     # -- weights and state -----------------------------------------------------------------
 
     def policy_weights(self) -> dict[str, Array]:
-        """`actor.w<i>` (in, out), `actor.b<i>` (out,): float32, input normalisation folded in."""
-        weights = policy_arrays(self.actor_layout, self.policy, "actor.", self.scale)
-        return weights | (self.gripper.weights(self.scale) if self.gripper else {})
+        """`actor.w<i>` (in, out), `actor.b<i>` (out,): float32; `scale.*` where inputs are scaled,
+        and `gripper.*` where there are such heads."""
+        weights = policy_arrays(self.actor_layout, self.policy, "actor.")
+        weights |= scale_weights(self.scale, self.input_scaling)
+        return weights | (self.gripper.weights() if self.gripper else {})
 
-    def state(self) -> dict[str, Array]:
-        """Everything to go on bit-equal (see `Agent.state`)."""
-        return pack(self._tensors(), self.generator, self.blocks)
-
-    def load_state(self, state: Mapping[str, Array]) -> None:
-        """Raises CheckpointError naming the first array that does not fit; unchanged then."""
-        self.blocks = unpack(state, self._tensors(), self.generator)
-
-    def _tensors(self) -> dict[str, Tensor]:
-        """Every tensor of the state by name: views, so that writing them sets the agent."""
-        return (
-            {"scale": self.scale}
-            | (self.gripper.tensors() if self.gripper else {})
-            | self.critic.views("critic", self.critic_layout)
-            | self.critic_layout.views(self.target, "target.")
-            | self.actor.views("actor", self.actor_layout)
-            | self.actor_layout.views(self.policy, "policy.")
-            | self.log_temperature.views("log_temperature", Layout({"value": (1,)}))
-        )
-
-    def _fresh(self, layout: Layout) -> Trained:
-        value = xavier_uniform_(layout, self.generator, final_scale=self.final_scale)
-        return Trained.fresh(value.to(self.device))
+    def _drawn(self, layout: Layout) -> Tensor:
+        return xavier_uniform_(layout, self.generator, final_scale=self.final_scale)

@@ -10,18 +10,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from robot_rl.agents.common.block import ACTION_LIMIT, check_batch
-from robot_rl.agents.common.optim import Trained, adam_
+from robot_rl.agents.common.block import ACTION_LIMIT, check_batch, to_device
+from robot_rl.agents.common.optim import adam_
 from robot_rl.agents.common.options import check_spec
+from robot_rl.agents.common.precision import Precision
 from robot_rl.agents.sac.agent import SAC
+from robot_rl.errors import ConfigError
 from robot_rl.networks.encoder import encode, encoder_layout, fresh_encoder
 from robot_rl.networks.observation import join_vectors
+from robot_rl.networks.scaling import InputScaling
 from robot_rl.networks.shift import PAD, shift_images
 from robot_rl.specs import ArraySpec, EnvSpec
 from robot_rl.types import Array, Batch, Observation
@@ -40,9 +42,13 @@ class ImageSAC(SAC):
         device: str = "cpu",
         compile: bool = True,
         threads: int = 1,
-        precision: Literal["float32", "bfloat16"] = "float32",
+        precision: Precision = "float32",
         batch_size: int = 256,
         utd: int = 1,
+        demo_ratio: float = 0.0,
+        proposed_ratio: float = 0.5,
+        discount: float = 0.97,
+        n_step: int = 1,
         critics: int = 2,
         subset: int = 2,
         hidden: Sequence[int] = (256, 256),
@@ -57,39 +63,44 @@ class ImageSAC(SAC):
         bc_half_life: float | None = None,
         final_scale: float = 1e-2,
         discrete_gripper: bool = False,
+        input_scaling: InputScaling = "none",  # the only one there is with images
         features: int = 64,  # of each camera
         metrics_every: int = 50,
     ) -> None:
-        check_spec(spec, images=True, discrete_gripper=discrete_gripper)
+        check_spec(spec, images=True)
+        if input_scaling != "none":
+            raise ConfigError(f"input_scaling={input_scaling} with images; valid: none")
         cameras = [array for array in spec.observation if array.is_image]
         vectors = tuple(array for array in spec.observation if not array.is_image)
         seen = ArraySpec("features", (features * len(cameras),))
         super().__init__(
             replace(spec, observation=(*vectors, seen)),
             seed=seed, device=device, compile=compile, threads=threads, precision=precision,
-            batch_size=batch_size, utd=utd, critics=critics, subset=subset, hidden=hidden,
+            batch_size=batch_size, utd=utd, demo_ratio=demo_ratio, proposed_ratio=proposed_ratio,
+            discount=discount, n_step=n_step, critics=critics, subset=subset, hidden=hidden,
             layer_norm=layer_norm, lr=lr, tau=tau, initial_temperature=initial_temperature,
             target_entropy=target_entropy, entropy_backup=entropy_backup, bc_weight=bc_weight,
             bc_half_life=bc_half_life, final_scale=final_scale, policy_tau=policy_tau,
-            discrete_gripper=discrete_gripper, normalize=False, metrics_every=metrics_every,
+            discrete_gripper=discrete_gripper, metrics_every=metrics_every,
         )  # fmt: skip
         self.image_spec, self.cameras = spec, [camera.name for camera in cameras]
         self.encoder_layout = encoder_layout(cameras, features)
         first = fresh_encoder(self.encoder_layout, self.generator)
-        self.encoder = Trained.fresh(first.to(self.device))
-        self.scale[1] = 1.0
+        self.encoder = self.parameters.trained("encoder", self.encoder_layout, first)
+        self.scale[1] = 1.0  # features are bounded, and no vectors are scaled
 
     def update(self, batch: Batch) -> dict[str, float] | None:
         """As SAC.update; images are uint8 (N, height, width, 3)."""
-        check_batch(batch, self.image_spec, self.utd * self.batch_size)
+        check_batch(batch, self.image_spec, self.sampling)
         demo = np.zeros_like(batch.reward) if batch.demo is None else batch.demo
         action = np.clip(batch.action, -ACTION_LIMIT, ACTION_LIMIT)
         arrays = (self._vectors(batch.obs), action, batch.reward, batch.discount * batch.mask,
                   self._vectors(batch.next_obs), demo)  # fmt: skip
         images = [*self._shifted(batch.obs), *self._shifted(batch.next_obs)]
-        tensors = [self._to_device(np.asarray(array, np.float32)) for array in arrays]
+        tensors = [to_device(np.asarray(array, np.float32), self.device) for array in arrays]
         draws = self._draw()
-        return self._report(self._block(*tensors, *draws, *map(self._to_device, images)))
+        moved = [to_device(image, self.device) for image in images]
+        return self.report(self._block(*tensors, *draws, *moved))
 
     @torch.no_grad()
     def block(self, *inputs: Tensor) -> Tensor:
@@ -134,12 +145,3 @@ class ImageSAC(SAC):
             drawn = torch.randint(0, 2 * PAD + 1, (rows, 2), generator=self.generator)
             shifted.append(shift_images(obs[camera], drawn.numpy()))
         return shifted
-
-    def _to_device(self, array: Array) -> Tensor:
-        tensor = torch.from_numpy(array)
-        if self.device.type == "cuda":
-            tensor = tensor.pin_memory().to(self.device, non_blocking=True)
-        return tensor
-
-    def _tensors(self) -> dict[str, Any]:
-        return super()._tensors() | self.encoder.views("encoder", self.encoder_layout)

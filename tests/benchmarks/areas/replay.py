@@ -22,8 +22,9 @@ from answering import median_s
 
 from robot_rl.data.log_reader import LogReader
 from robot_rl.data.log_writer import LogWriter
-from robot_rl.data.mixture import Mixture
 from robot_rl.data.replay import Replay
+from robot_rl.data.sampler import Sampler
+from robot_rl.sampling import Sampling, demos_and_online
 from robot_rl.specs import ArraySpec, EnvSpec
 from robot_rl.types import Array, Source
 from robot_rl.wire.chunk import ChunkHeader, ChunkKind, make_header
@@ -63,10 +64,10 @@ def run(
     """
     result: dict[str, Any] = {"batch": BATCH, "rows": rows, "image_rows": image_rows}
     state, images = _filled(STATE, rows), _filled(CAMERAS, image_rows)
-    result["state_mixed_us"] = 1e6 * _time_mixture(state, repeats)
-    result["state_mixed_arriving_us"] = 1e6 * _time_mixture(state, repeats, arriving=True)
-    result["state_mixed_20_batches_us"] = 1e6 * _time_mixture(state, repeats // 5, utd=20)
-    result["cameras_ms"] = 1e3 * _time_mixture(images, max(repeats // 10, 20), demo_ratio=0.0)
+    result["state_mixed_us"] = 1e6 * _time_sampler(state, repeats)
+    result["state_mixed_arriving_us"] = 1e6 * _time_sampler(state, repeats, arriving=True)
+    result["state_mixed_20_batches_us"] = 1e6 * _time_sampler(state, repeats // 5, utd=20)
+    result["cameras_ms"] = 1e3 * _time_sampler(images, max(repeats // 10, 20), demo_ratio=0.0)
     result["memcpy_of_same_bytes_ms"] = 1e3 * _time_copy(max(repeats // 10, 20))
     starts = LENGTH / (LENGTH - 1)
     result["state_bytes_per_transition"] = state.bytes_per_row * starts
@@ -114,8 +115,8 @@ def _filled(spec: EnvSpec, rows: int) -> Replay:
     """A full ring of `rows` and demonstrations of a twentieth of that."""
     demos = stream(spec, max(rows // 20, 2 * LENGTH))
     demos["source"] = Source.DEMO
-    replay = Replay(spec, rows, demo_rows=len(demos))
-    replay.add_demos(demos)
+    replay = Replay(spec, rows, datasets={"demo": len(demos)})
+    replay.add("demo", demos)
     step = 1_000
     for first in range(0, rows, step):
         block = stream(spec, step, first=first)
@@ -123,10 +124,11 @@ def _filled(spec: EnvSpec, rows: int) -> Replay:
     return replay
 
 
-def _time_mixture(
+def _time_sampler(
     replay: Replay, repeats: int, *, utd: int = 1, demo_ratio: float = 0.5, arriving: bool = False
 ) -> float:
-    mixture = Mixture(replay, batch_size=BATCH, utd=utd, demo_ratio=demo_ratio)
+    pools = demos_and_online(demo_ratio)
+    sampler = Sampler(replay, Sampling(BATCH, utd, pools, proposed_ratio=0.5))
     rng, first = np.random.default_rng(0), replay.position
     new = stream(replay.spec, repeats if arriving else 0, first=first)
 
@@ -135,7 +137,7 @@ def _time_mixture(
             row = new[number : number + 1]
             replay.extend(header_of(row, first + number), row)
 
-    return median_s(lambda: mixture.sample(rng, replay.position), repeats, before=arrive)
+    return median_s(lambda: sampler.sample(rng, replay.position), repeats, before=arrive)
 
 
 def _time_copy(repeats: int) -> float:
