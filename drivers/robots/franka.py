@@ -11,7 +11,6 @@ vendor's controller and a hardware e-stop stay mandatory.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -79,7 +78,7 @@ class FrankaRobot:
         self._arm: Any = None
         self._hand: FrankaGripper | None = None
         self._tracker: Any = None
-        self._stopping: threading.Thread | None = None
+        self._stopping = False
         self._latch = FaultLatch()
         self._setpoint, self._width = np.zeros((1, 7)), np.zeros(1)
         self._set_ns = 0
@@ -138,8 +137,6 @@ class FrankaRobot:
         """While the tracker runs a snapshot at once, else the next of the arm's 1 kHz states; once
         the connection is lost the last one, with the fault."""
         self._require_connection()
-        if self._last is not None and self._stopping is not None and self._stopping.is_alive():
-            return replace(self._last, fault=self._latch.shown)  # the SDK is busy stopping
         try:
             state = self._arm.state
             ended = self._tracker is not None and not self._tracker.is_running
@@ -195,7 +192,7 @@ class FrankaRobot:
         self._check_way(self.read().q[0], q)
         if gripper is not None:
             self._want(float(gripper[0]))
-        self._leave_tracker()
+        self._leave_tracker(heed=True)
         speed = self._config.reset_speed
         self._drive(franky.JointMotion(franky.JointState(q), relative_dynamics_factor=speed))
         self._hold()
@@ -338,21 +335,20 @@ class FrankaRobot:
         except SDK_ERRORS as error:
             self._latch.latch(f"the arm refuses a target: {error}")
 
-    def _leave_tracker(self) -> None:
-        """Ends the tracker compliantly, without blocking the clock's calls."""
+    def _leave_tracker(self, *, heed: bool = False) -> None:
+        """Ends the tracker compliantly and waits until the arm rests, without blocking the clock's
+        calls. heed: a stop asked meanwhile raises RobotFault at once."""
         tracker, self._tracker = self._tracker, None
-        if self._stopping is not None:
-            while self._stopping.is_alive():
+        with suppress(*SDK_ERRORS):  # of a motion that has ended in a reflex, or was preempted
+            if tracker is not None:
+                self._stopping = True
+                if tracker.is_running:
+                    self._arm.move(franky.TorqueStopMotion(), asynchronous=True)
+            while self._stopping and not self._arm.join_motion(0.0):
+                if heed and self._latch.obey():
+                    raise RobotFault(self._latch.reason)  # whoever moves next waits for the rest
                 self._clock.sleep_until(self._clock.now_ns() + POLL_NS)
-            self._stopping = None
-            with suppress(*SDK_ERRORS):  # the motion says that it was preempted
-                self._wait_for_motion()
-        if tracker is None:
-            return
-        with suppress(*SDK_ERRORS):  # of a motion that has ended in a reflex
-            if tracker.is_running:
-                self._arm.move(franky.TorqueStopMotion(), asynchronous=True)
-            self._wait_for_motion()
+        self._stopping = False
 
     def _drive(self, motion: Any) -> None:
         """A motion of the vendor's planner; RobotFault when it fails or is tripped."""
@@ -360,17 +356,13 @@ class FrankaRobot:
             self._arm.move(motion, asynchronous=True)
             while not self._arm.join_motion(0.0):
                 if self._latch.obey():
-                    self._stopping = threading.Thread(target=self._arm.stop)
-                    self._stopping.start()  # it blocks until the arm rests
+                    self._arm.move(franky.JointStopMotion(), asynchronous=True)
+                    self._stopping = True
                     raise RobotFault(self._latch.reason)
                 self._clock.sleep_until(self._clock.now_ns() + POLL_NS)
         except SDK_ERRORS as error:
             self._latch.latch(f"the reset's motion failed: {error}")
             raise RobotFault(self._latch.reason) from error
-
-    def _wait_for_motion(self) -> None:
-        while not self._arm.join_motion(0.0):
-            self._clock.sleep_until(self._clock.now_ns() + POLL_NS)
 
     def _ending(self) -> str:
         """Why the tracker runs no more."""
