@@ -26,7 +26,7 @@ from rich.console import Console
 from rich.table import Table
 from turns import machine, take_turns
 
-from robot_rl.commands.common import emit
+from robot_rl.commands.output import emit
 from robot_rl.errors import ConfigError, RobotRLError, suggest
 from robot_rl.factory import make_registered
 
