@@ -326,11 +326,11 @@ class DriverServer:
             self._robot.stop()
             self._robot.trip(reason)
             self._clock.sleep_until(self._clock.now_ns() + STOP_NS)
-        self._publish()
         self._beat(slow=True)
         self._robot.close()
         self._connected = False
         self._order.closed()
+        self._publish()
 
     def _info(self) -> str:
         robot = self._robot
