@@ -249,8 +249,8 @@ class DriverServer:
         if self._stepped:
             return
         self._take_command()
-        now = self._clock.now_ns()
-        if now >= self._next_publish_ns or now < self._next_publish_ns - 1000 * MS:
+        now = time.monotonic_ns()  # a robot's own clock may begin anew
+        if now >= self._next_publish_ns:
             self._next_publish_ns = now + self._settings.publish_ms * MS
             self._publish()
             self._beat()

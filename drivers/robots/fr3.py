@@ -55,6 +55,7 @@ def make(
     reset_speed: float = 0.15,
     gripper: bool = True,
     gripper_speed: float = 0.1,
+    state_stale: float = 0.1,
     dry_run: bool = False,
     real_time_kernel: bool = True,
 ) -> Bundle:
@@ -80,6 +81,7 @@ def make(
         reset_speed=reset_speed,
         gripper=gripper,
         gripper_speed=gripper_speed,
+        state_stale=state_stale,
         dry_run=dry_run,
         real_time=real_time_kernel,
     )

@@ -49,7 +49,7 @@ FEED_FORWARD_S = 0.05
 """Setpoints further apart than this have no common velocity."""
 SETTLE = 200
 """States, 1 ms each."""
-FROZEN_NS, LOOK_NS = 100_000_000, 25_000_000
+LOOK_NS = 25_000_000
 
 
 class FrankaRobot:
@@ -385,8 +385,8 @@ class FrankaRobot:
         self._looked_ns = now
         if arm_time != self._arm_time or away:
             self._arm_time, self._arm_time_ns = arm_time, now
-        elif now - self._arm_time_ns > FROZEN_NS:
-            self._latch.latch(f"the arm's state has not changed for {FROZEN_NS // 10**6} ms")
+        elif (late := (now - self._arm_time_ns) / 1e9) > self._config.state_stale:
+            self._latch.latch(f"the arm's state has not changed for {1e3 * late:.0f} ms")
 
     def _want(self, width: float) -> None:
         self._width[0] = min(max(width, GRIPPER_RANGE[0]), GRIPPER_RANGE[1])

@@ -44,6 +44,8 @@ class FrankaConfig:
     home: tuple[float, ...] = HOME
     gripper: bool = True
     gripper_speed: float = 0.1
+    state_stale: float = 0.1
+    """s for which the arm's own time may stand still; then a fault is latched."""
     dry_run: bool = False
     """Reads, and commands nothing."""
     real_time: bool = True

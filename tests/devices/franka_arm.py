@@ -13,7 +13,13 @@ from robot_rl.drivers.robots.franka import FrankaRobot
 from robot_rl.drivers.safe_robot import SafeRobot
 from robot_rl.types import Array, Scene
 
-CONFIG = ["robot=fr3", "robot.address=127.0.0.1", "robot.real_time_kernel=false"]
+CONFIG = [
+    "robot=fr3",
+    "robot.address=127.0.0.1",
+    "robot.real_time_kernel=false",
+    "robot.state_stale=0.5",
+]
+"""An emulator on a busy machine is away for longer than an arm would be."""
 START = np.array([[0.45, 0.0, 0.25, 0.0, 1.0, 0.0, 0.0]])
 OPEN = np.array([0.08])
 
