@@ -248,9 +248,9 @@ class DriverServer:
         self._obey_stops()
         if self._stepped:
             return
-        self._take_command()
+        taken = self._take_command()
         now = time.monotonic_ns()  # a robot's own clock may begin anew
-        if now >= self._next_publish_ns:
+        if taken or now >= self._next_publish_ns:
             self._next_publish_ns = now + self._settings.publish_ms * MS
             self._publish()
             self._beat()
@@ -261,22 +261,24 @@ class DriverServer:
             self._stop_seen = number
             self._robot.trip(reason)
 
-    def _take_command(self) -> None:
+    def _take_command(self) -> bool:
+        """Whether there was a new one."""
         if not self._connected or self._order.phase is Phase.MOVING:
-            return
+            return False
         record = self._page.command.read()
         if (number := int(record["number"])) == self._command_seen:
-            return
+            return False
         self._command_seen = number
         state = self._robot.read()
         if state.fault:
-            return
+            return True
         command = take_command(record, self._page.joints)
         try:
             self._order.accept(command, state)
             self._robot.command(command)
         except RobotRLError as error:  # the client has checked form and order: this is a fault
             self._robot.trip(str(error))
+        return True
 
     def _publish(self) -> None:
         record = self._record

@@ -25,7 +25,7 @@ __all__ = ["examine", "make"]
 
 def make(
     *,
-    address: str,
+    address: str | None,
     variant: str = "fr3",
     workspace_low: Sequence[float],
     workspace_high: Sequence[float],
@@ -64,7 +64,7 @@ def make(
     if variant not in TABLES:
         raise ConfigError(f"robot variant '{variant}'; {suggest(variant, TABLES)}")
     config = FrankaConfig(
-        address=address,
+        address=address or "",
         translational_stiffness=translational_stiffness,
         translational_damping=translational_damping,
         translational_clip=translational_clip,
