@@ -15,6 +15,7 @@ import pytest
 from conftest import ADDRESS, Emulator
 from franka_arm import OPEN, START, in_driver, in_process, shifted
 
+from robot_rl.cli import main
 from robot_rl.drivers.safe_robot import SafeRobot
 from robot_rl.errors import ConfigError, RobotFault, SafetyError
 from robot_rl.testing.check_robot import ROBOT_CHECKS, check_name, check_robot
@@ -303,3 +304,12 @@ def test_a_wrong_address_is_one_readable_error() -> None:
     robot, _ = in_process("robot.address=127.0.0.9")
     with pytest.raises(RobotFault, match=r"no Franka arm at 127\.0\.0\.9"):
         robot.connect()
+
+
+def test_doctor_looks_at_the_arm(emulator: Emulator, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "robot=fr3", f"robot.address={ADDRESS}"]) == 0
+    out = capsys.readouterr().out
+    assert "ok   mode" in out
+    assert "ok   gripper" in out
+    assert out.endswith("it can run\n")
+    emulator.require_quiet()

@@ -16,7 +16,7 @@ from robot_rl.errors import RobotFault
 
 def main() -> None:
     robot = connected(Path(sys.argv[1]))
-    print("moving", robot._link.info.pid, flush=True)
+    print("moving", robot._link.info.pid, robot._link._launcher.directory, flush=True)
     for turn in range(2000):
         try:
             follow(robot, (0.0, 0.02 if turn // 10 % 2 else -0.02, 0.0))

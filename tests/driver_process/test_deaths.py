@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 from driven import Record, connected, follow
 
+from robot_rl.drivers.remote.page import Page
 from robot_rl.errors import RobotFault
 
 MOMENTS = np.random.default_rng(12).uniform(0.2, 0.9, 3).round(3).tolist()
@@ -29,15 +30,15 @@ PATIENCE_S = 30.0
 
 
 @contextmanager
-def actor(record: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    """An actor that moves the arm, and its driver's process id."""
+def actor(record: Path) -> Iterator[tuple[subprocess.Popen[str], int, Page]]:
+    """An actor that moves the arm, its driver's process id, and the page that they share."""
     command = [sys.executable, str(Path(__file__).parent / "moving_actor.py"), str(record)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
-        word, driver = process.stdout.readline().split()
+        word, driver, directory = process.stdout.readline().split()
         assert word == "moving"
-        yield process, int(driver)
+        yield process, int(driver), Page(Path(directory) / "page", 1, 7)
     finally:
         process.kill()
         process.wait()
@@ -70,18 +71,21 @@ def stopped(record: Path, seconds: float) -> Record:
 
 def killed_actor(record: Path, moment: float) -> None:
     """kill -9: the driver sees its socket end, stops the arm and ends."""
-    with actor(record) as (process, driver):
+    with actor(record) as (process, driver, page):
         time.sleep(moment)
         process.kill()
-        seen = stopped(record, 4.0)
-        assert seen.stopped_after_last_goal() <= HOLD_MS
-        assert seen.moves_after(HOLD_MS) == 0.0
+        process.wait()
+        dead_ms = int(page.state.read()["clock_ns"]) // 1_000_000  # it died before this
+        seen = stopped(record, 6.0)
+        stop_ms = seen.goals[-1] + seen.stopped_after_last_goal()
+        assert stop_ms <= dead_ms + HOLD_MS
+        assert seen.moves_after(stop_ms - seen.goals[-1] + TICK_MS) == 0.0
         assert ended(driver, PATIENCE_S)
 
 
 def stopped_actor(record: Path, moment: float) -> None:
     """SIGSTOP: commands go stale. Once it goes on it is refused."""
-    with actor(record) as (process, _):
+    with actor(record) as (process, _, _):
         time.sleep(moment)
         process.send_signal(signal.SIGSTOP)
         seen = stopped(record, 4.0)
@@ -105,7 +109,7 @@ def test_stopped_actor(tmp_path: Path, moment: float) -> None:
 
 
 def test_killed_actor_needs_its_guard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WEAKENED", "loss")
+    monkeypatch.setenv("WEAKENED", "loss,watchdog")
     with pytest.raises(AssertionError):
         killed_actor(tmp_path / "record", MOMENTS[0])
 

@@ -49,5 +49,6 @@ def weaken(guard: str) -> None:
 
 
 if __name__ == "__main__":
-    weaken(os.environ.get("WEAKENED", ""))
+    for name in os.environ.get("WEAKENED", "").split(","):
+        weaken(name)
     sys.exit(driver_process.main(sys.argv[1:]))
