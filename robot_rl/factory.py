@@ -17,6 +17,7 @@ from robot_rl.config import build, config_file, load_config, plain, section, tar
 from robot_rl.errors import ConfigError, SpecError, suggest
 from robot_rl.interfaces import (
     Agent,
+    Bundle,
     Camera,
     Expert,
     Operator,
@@ -34,6 +35,7 @@ ONLINE = "robot_rl.runtime.schedule.OnlineSchedule"
 ADAPTER = "robot_rl.envs.gymnasium_adapter.GymnasiumAdapter"
 ENVIRONMENT = tuple(name for name in dir(RobotEnvironment) if not name.startswith("_"))
 """What an environment must have."""
+DRIVER = "robot_rl.drivers.remote.launch.make"
 
 
 def make_env(
@@ -53,7 +55,7 @@ def make_env(
     made = build(
         cfg.env,
         where,
-        bundle=build(robot_node, config_file(cfg, "robot")),
+        bundle=make_robot(robot_node, config_file(cfg, "robot")),
         task=task,
         cameras=make_cameras(cfg),
         render_mode=render_mode,
@@ -96,6 +98,22 @@ def as_environment(made: Any, where: str) -> RobotEnvironment:
         )
     environment: RobotEnvironment = made
     return environment
+
+
+def make_robot(node: dict[str, Any], where: str) -> Bundle:
+    """The robot and world of a robot's config: here, or with `driver` settings in a driver process
+    of its own."""
+    driver = node.pop("driver", None)
+    if driver is None:
+        bundle: Bundle = build(node, where)
+        return bundle
+    if not isinstance(driver, dict):
+        raise ConfigError(
+            f"{where}: driver: {driver!r}; valid: null, or settings as {{pacing: free}}"
+        )
+    make = target_class({"_target_": DRIVER}, where)
+    remote: Bundle = make(node, where, **driver)
+    return remote
 
 
 def make_policy(cfg: DictConfig, spec: EnvSpec, *, seed: int) -> Policy:

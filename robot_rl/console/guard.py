@@ -103,7 +103,7 @@ def guarded(token: str) -> Iterator[Callable[[], bool]]:
         options["max_size"] = MAX_MESSAGE
         return serve(handler, host, port, process_request=process, **options)
 
-    asyncio_server.serve = wrapped  # type: ignore[misc, assignment]
+    asyncio_server.serve = wrapped  # type: ignore[assignment]
     try:
         yield lambda: started
     finally:
