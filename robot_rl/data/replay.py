@@ -208,13 +208,13 @@ class Replay:
 
     def gather(
         self, rows: Array, *, upper: int = END, n_step: int = 1, gamma: float, history: int = 1,
-        horizon: int = 1, asked: Array = NOWHERE,
+        horizon: int = 1, proposed: Array = NOWHERE,
     ) -> Batch:  # fmt: skip
-        """The batch of drawn rows, see `sample`; at the places `asked` with the action that the
-        robot was asked for in place of the executed one."""
+        """The batch of drawn rows, see `sample`; at the places `proposed` with the action that the
+        policy proposed in place of the executed one."""
         return self._gatherer.gather(
             rows, upper=upper, n_step=n_step, gamma=gamma, history=history, horizon=horizon,
-            asked=asked,
+            proposed=proposed,
         )  # fmt: skip
 
     def observations(self, upper: int = END) -> dict[str, Array]:

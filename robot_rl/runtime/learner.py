@@ -2,7 +2,7 @@
 
 Each block of its schedule samples only log positions below the block's (see schedule.py), so that
 given the log and the seed the learner is a pure function; a resumed one ends bit-equal. Without a
-log it learns from datasets, without a link nobody is told.
+log it learns from datasets, without a link nothing is published.
 """
 
 from __future__ import annotations
