@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 from robot_rl.commands.child_config import ActorConfig, PolicyConfig, child_command
 from robot_rl.commands.common import settings_of
 from robot_rl.errors import HandshakeError
-from robot_rl.factory import make_env, make_operator, make_policy
+from robot_rl.factory import make_env, make_judge, make_operator, make_policy
 from robot_rl.interfaces import RobotEnvironment
 from robot_rl.metrics.reader import read_metrics
 from robot_rl.metrics.writer import BackgroundMetricsWriter, MetricsWriter
@@ -58,7 +58,8 @@ def run_actor(config: ActorConfig, stopping: Callable[[], bool]) -> None:
             environment,
             planner,
             operator,
-            sink=link,
+            make_judge(cfg),
+            link,
             actor=actor_id,
             epoch=epoch,
             follower=PlanFollower(replan_every=settings.actor.replan_every),
