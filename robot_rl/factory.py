@@ -112,6 +112,8 @@ def make_agent(cfg: DictConfig, spec: EnvSpec, *, seed: int) -> Agent:
     node = plain(section(agent, "learner"))
     if "normalize" in node:  # a run's config of an earlier version
         node["input_scaling"] = "standard" if node.pop("normalize") else "none"
+    if node.get("input_scaling") == "auto":
+        node["input_scaling"] = "log" if "id" in section(cfg, "env") else "none"
     numbers = {key: value for key, value in plain(section(agent, "replay")).items()
                if key not in RUNTIME_NUMBERS}  # fmt: skip
     valid = target_parameters(node, where)

@@ -13,6 +13,10 @@ dataset that is no demonstration. success: training episodes of the log that end
 intervention: steps of the log that a person chose. validation: demonstrations held out of all
 others."""
 
+Interventions: TypeAlias = Literal["all", "success"]
+"""Which steps that people chose online join the demo pool: all, or those of episodes that ended in
+success."""
+
 
 @dataclass(frozen=True, slots=True)
 class PoolShare:
@@ -43,7 +47,9 @@ class Sampling:
     discount: float = 0.99
     proposed_ratio: float = 0.0
     """Share of online rows with the proposed in place of the executed action."""
-    reward_scale: float = 1.0
+    reward_scale: float | None = 1.0
+    """None: from the datasets, 1 / max(1, their largest discounted return in magnitude), so that
+    values are of order one as an agent's other weights (entropy, cloning) take them to be."""
     reward_shift: float = 0.0
     """Rewards become reward_scale * r + reward_shift."""
     return_to_go: bool = False

@@ -54,6 +54,8 @@ class Event(Flag):
     DISCARD = auto()
     REARM = auto()
     PAUSE = auto()
+    UNDO = auto()
+    """The last kept episode is of no use after all."""
 
 
 class LimitStage(IntEnum):
@@ -235,6 +237,8 @@ class Context:
     """(dim,) what the policy would do now; None where nothing proposes."""
     hold: Array
     """(dim,) the action that keeps the present setpoint, gripper included; NaN without a step."""
+    value: float = float("nan")
+    """The policy's estimate that came with the proposal, see `Plan`; NaN where it makes none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,8 @@
 
 w/s forward and back (x), a/d left and right (y), r/f up and down (z), q/e turn about z, o/c open
 and close the gripper; b back along the way it came; y success, n failure, u discard the episode;
-x emergency stop, m re-arm, p pause and go on. Terminals report no key release: a held key repeats,
-and hands are off once none was seen for `hold_s`.
+x emergency stop, m re-arm, p pause and go on, z undo the episode kept last. Terminals report no key
+release: a held key repeats, and hands are off once none was seen for `hold_s`.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ EVENTS = {
     "x": Event.STOP,
     "m": Event.REARM,
     "p": Event.PAUSE,
+    "z": Event.UNDO,
 }
 REWIND = "b"
 POLL_S = 0.01

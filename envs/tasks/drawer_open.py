@@ -29,24 +29,7 @@ CLEAR = 0.06
 """Height of the tool centre point over the handle's at which the fingers pass above it, m."""
 POST = 0.016
 """Width of the handle's post, m."""
-CABINET = f"""
-<body name="cabinet">
-  <geom type="box" size=".11 .005 .07" pos=".11 .115 .07" rgba=".55 .4 .28 1"/>
-  <geom type="box" size=".11 .005 .07" pos=".11 -.115 .07" rgba=".55 .4 .28 1"/>
-  <geom type="box" size=".005 .12 .07" pos=".215 0 .07" rgba=".55 .4 .28 1"/>
-  <geom type="box" size=".11 .12 .005" pos=".11 0 .135" rgba=".6 .45 .32 1"/>
-  <body name="drawer">
-    <joint name="drawer" type="slide" axis="-1 0 0" range="0 {TRAVEL}" damping="8"
-      frictionloss="2" armature=".1"/>
-    <geom type="box" size=".008 .108 .055" pos="0 0 .07" mass=".3" rgba=".75 .6 .42 1"/>
-    <geom type="box" size=".1 .1 .004" pos=".1 0 .02" mass=".2" rgba=".75 .6 .42 1"/>
-    <body name="handle" pos="-.055 0 .07">
-      <geom type="box" size=".008 {POST / 2} .035" mass=".03" rgba=".2 .2 .25 1"/>
-      <geom type="box" size=".02 .006 .006" pos=".027 0 0" mass=".02" rgba=".2 .2 .25 1"/>
-    </body>
-  </body>
-</body>
-"""
+APART = '<contact><exclude body1="cabinet" body2="drawer"/></contact>'
 
 
 class DrawerOpen:
@@ -84,8 +67,8 @@ class DrawerOpen:
         self._start = np.array(start)
         self._noise = start_noise
         self.scene = Scene(
-            mjcf=CABINET,
-            extras='<contact><exclude body1="cabinet" body2="drawer"/></contact>',
+            mjcf=cabinet(),
+            extras=APART,
             objects=("cabinet", "handle"),
             joints=("drawer",),
         )
@@ -125,7 +108,33 @@ class DrawerOpen:
         if aside < 0.015 and abs(float(tcp[2] - handle[2])) < 0.015:
             grip = 0.0
             if width < POST + 0.006:
-                goal += quat_rotate(handle[3:], np.array([-0.1, 0.0, 0.0]))
+                goal += quat_rotate(handle[3:], np.array([-self._pull(world, state), 0.0, 0.0]))
         elif aside > 0.01 or turned > 0.1:
             goal[2] = handle[2] + max(CLEAR, min(float(tcp[2] - handle[2]), CLEAR + aside))
         return CartesianCommand(pose_down(goal, yaw)[None], np.array([grip]), state.stamp_ns)
+
+    def _pull(self, world: World, state: RobotState) -> float:
+        """How far ahead of the handle the expert pulls once it has it, m."""
+        return 0.1
+
+
+def cabinet(more: str = "") -> str:
+    """MJCF of the cabinet with its drawer; `more` bodies are fixed to it."""
+    return f"""
+<body name="cabinet">
+  <geom type="box" size=".11 .005 .07" pos=".11 .115 .07" rgba=".55 .4 .28 1"/>
+  <geom type="box" size=".11 .005 .07" pos=".11 -.115 .07" rgba=".55 .4 .28 1"/>
+  <geom type="box" size=".005 .12 .07" pos=".215 0 .07" rgba=".55 .4 .28 1"/>
+  <geom type="box" size=".11 .12 .005" pos=".11 0 .135" rgba=".6 .45 .32 1"/>
+  <body name="drawer">
+    <joint name="drawer" type="slide" axis="-1 0 0" range="0 {TRAVEL}" damping="8"
+      frictionloss="2" armature=".1"/>
+    <geom type="box" size=".008 .108 .055" pos="0 0 .07" mass=".3" rgba=".75 .6 .42 1"/>
+    <geom type="box" size=".1 .1 .004" pos=".1 0 .02" mass=".2" rgba=".75 .6 .42 1"/>
+    <body name="handle" pos="-.055 0 .07">
+      <geom type="box" size=".008 {POST / 2} .035" mass=".03" rgba=".2 .2 .25 1"/>
+      <geom type="box" size=".02 .006 .006" pos=".027 0 0" mass=".02" rgba=".2 .2 .25 1"/>
+    </body>
+  </body>{more}
+</body>
+"""

@@ -8,12 +8,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from robot_rl.envs.task_tools import (
+    STEEL,
     Range,
     check_ranges,
     check_steps,
     heading,
     nearest_heading,
     pose_down,
+    square_ring,
     uniform,
 )
 from robot_rl.errors import ConfigError
@@ -41,13 +43,6 @@ PRESS = 0.003
 """How far the expert's goal is ahead while it searches in contact, m: light, the tip slides."""
 SPIRAL_TURN = 1.0
 """Time of a turn of the expert's search, s."""
-STEEL = (
-    'friction="0.3 0.005 0.0001" condim="3" priority="2" margin="0.0003"'
-    ' solref="0.004 1" solimp="0.5 0.99 0.0003"'
-)
-"""The peg's contacts, all by its own parameters (priority). They push from 0.3 mm before they
-touch, soft at first, so that neither a blow at full speed nor 20 N make them sink in. Stiffer ones
-chatter at 1 ms steps: a blow then trips the force watch."""
 
 
 class PegInsert:
@@ -183,17 +178,5 @@ def _peg() -> str:
 
 
 def _block(inner: float) -> str:
-    """Four walls around a square of half edge `inner` m."""
-    middle, thick = (OUTER + inner) / 2, (OUTER - inner) / 2
-    walls = [
-        ("front", f"{middle} 0", f"{thick} {OUTER}"),
-        ("back", f"{-middle} 0", f"{thick} {OUTER}"),
-        ("left", f"0 {middle}", f"{inner} {thick}"),
-        ("right", f"0 {-middle}", f"{inner} {thick}"),
-    ]
-    geoms = "".join(
-        f'<geom name="hole_{name}" type="box" pos="{at} {HEIGHT / 2}" size="{size} {HEIGHT / 2}"'
-        ' rgba="0.25 0.45 0.7 1"/>'
-        for name, at, size in walls
-    )
-    return f'<body name="hole" pos="0.5 0 0">{geoms}</body>'
+    walls = square_ring("hole", inner, OUTER, HEIGHT, 'rgba="0.25 0.45 0.7 1"')
+    return f'<body name="hole" pos="0.5 0 0">{walls}</body>'

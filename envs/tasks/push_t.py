@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from robot_rl.envs.task_tools import (
+    STEEL,
     Range,
     check_ranges,
     check_steps,
@@ -36,10 +37,6 @@ ROD_HEIGHT = 0.01
 APART = 0.03
 """Least distance between rod and T at the start, m."""
 REWARDS = ("sparse", "coverage", "displacement")
-ROD_CONTACT = (
-    'friction="0.3 0.005 0.0001" condim="3" priority="2" margin="0.0003"'
-    ' solref="0.004 1" solimp="0.5 0.99 0.0003"'
-)
 BLOCK_CONTACT = 'friction="0.5 0.005 0.0001" condim="3" priority="1" solref="0.004 1"'
 """Sliding friction between T and table, and a contact that it stops in at once."""
 
@@ -187,5 +184,5 @@ def _rod_body() -> str:
     return (
         '<body name="rod" gravcomp="1">'
         f'<geom name="rod" type="cylinder" size="{ROD_RADIUS} {half}" pos="0 0 {middle}"'
-        f' mass="0.1" rgba="0.85 0.55 0.1 1" {ROD_CONTACT}/></body>'
+        f' mass="0.1" rgba="0.85 0.55 0.1 1" {STEEL}/></body>'
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack, closing
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from robot_rl.commands.child_config import LearnerConfig
 from robot_rl.commands.common import schedule_of, settings_of, what_is_learned
 from robot_rl.data.episodes import read_episodes
 from robot_rl.data.log_reader import LogReader
-from robot_rl.data.sampler import Sampler, replay_for
+from robot_rl.data.sampler import Sampler, replay_for, with_reward_scale
 from robot_rl.errors import CheckpointError, ConfigError, suggest
 from robot_rl.factory import agent_name, check_same_spec, make_agent
 from robot_rl.metrics.reader import read_metrics
@@ -101,12 +101,15 @@ def make_sampler(settings: RunSettings, sampling: Sampling, spec: EnvSpec, *, lo
         if demos.prior is None:
             raise ConfigError("this agent samples a pool 'prior'; valid: demos.prior=<dataset>")
         found["prior"] = load_episodes(demos.prior, spec)
+    shown_pools = [found[pool] for pool in ("demo", "prior") if pool in found]
+    sampling = with_reward_scale(sampling, chain.from_iterable(shown_pools))
     replay = replay_for(
         sampling,
         spec,
         capacity=settings.replay.capacity if log else 0,
         streams=settings.actors if log else 0,
         datasets={pool: sum(map(len, episodes)) for pool, episodes in found.items()},
+        interventions=demos.interventions,
         memory_limit_gb=settings.replay.memory_limit_gb,
     )
     for pool, episodes in found.items():

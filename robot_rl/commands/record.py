@@ -9,7 +9,8 @@ Who acts: the task's scripted expert, a person (--by teleop), or a function of y
 the observation, or with the environment if its parameter is called env; in a foreign environment
 observation and action are that environment's own. Nothing is ever overwritten, and what is
 finished when this is interrupted is kept. A person's device also stops the robot and says success,
-failure or discard.
+failure or discard, takes back the episode kept last (undo), and pauses; an episode in which nobody
+moves is not kept. Episodes run at the environment's rate.
 """
 
 from __future__ import annotations
@@ -77,6 +78,10 @@ def run(options: argparse.Namespace) -> int:
                 flush=True,
             )
 
+    def tell(text: str) -> None:
+        if not options.json:
+            print(f"\n{text}", file=sys.stderr, flush=True)
+
     by_hand = options.by == "teleop"
     noise = settings.demos.noise if options.noise is None else options.noise
     noise = noise if options.by == "expert" else options.noise or 0.0
@@ -108,6 +113,7 @@ def run(options: argparse.Namespace) -> int:
                 append=begun,
                 pace=pace_of(cfg, env, by_hand),
                 on_episode=show,
+                say=tell,
             )
     except (KeyboardInterrupt, RobotRLError):
         say_kept(path, begun, options)

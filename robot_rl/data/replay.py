@@ -15,10 +15,10 @@ import numpy as np
 from robot_rl.data.amend import Amendment
 from robot_rl.data.gather import Gatherer
 from robot_rl.data.index import Fifo
-from robot_rl.data.ring import SUCCESS, WHOLE, Ring
+from robot_rl.data.ring import DECIDED, GOOD_HUMAN, SUCCESS, Ring
 from robot_rl.data.store import allocate, row_bytes
 from robot_rl.errors import ConfigError, DataError, PoisonedDataError, SpecError, suggest
-from robot_rl.sampling import PoolName
+from robot_rl.sampling import Interventions, PoolName
 from robot_rl.specs import EnvSpec
 from robot_rl.types import Array, Batch
 from robot_rl.wire.chunk import ChunkHeader
@@ -63,6 +63,7 @@ class Replay:
         pools: Collection[PoolName] = ("online", "demo"),
         returns: float | None = None,
         reward: tuple[float, float] = (1.0, 0.0),
+        interventions: Interventions = "all",
         memory_limit_gb: float | None = None,
         slack: int = 512,
     ) -> None:
@@ -70,6 +71,8 @@ class Replay:
         records (starts included) that `add` will bring to each pool, never evicted. pools: which
         will be sampled. returns: the discount of the returns to go, None for none; with them only
         episodes that have ended are sampled. reward: scale and shift of every reward.
+        interventions: whether the demo pool takes all steps that people chose, or those of
+        successful episodes only, once these have ended.
 
         Raises ConfigError with the bytes needed and available before anything is allocated."""
         share = capacity // streams if streams > 0 else 0
@@ -81,8 +84,12 @@ class Replay:
         rows = share + slack
         total = streams * rows + sum(sizes.values())
         self.spec, self.slack, self.capacity, self.returns = spec, slack, capacity, returns
-        sets = {_set_of(pool, whole=returns is not None) for pool in pools if pool in IN_THE_LOG}
-        arrays = len(sets) + sum(name in (*WHOLE, SUCCESS) for name in sets)
+        self._sets = {
+            pool: _set_of(pool, whole=returns is not None, interventions=interventions)
+            for pool in IN_THE_LOG
+        }
+        sets = {self._sets[pool] for pool in pools if pool in IN_THE_LOG}
+        arrays = len(sets) + sum(name in DECIDED for name in sets)
         self.store = allocate(
             spec, total, extra_bytes=total * arrays * INDEX_BYTES, limit_gb=memory_limit_gb,
             returns=returns is not None,
@@ -93,8 +100,8 @@ class Replay:
         self._datasets: dict[PoolName, Ring] = {}
         base = streams * rows
         for pool, size in sizes.items():
-            whole = _set_of("online", whole=returns is not None)
-            self._datasets[pool] = Ring(self.store, base, size, size, {whole}, **how)
+            kept = {self._sets["online"]}
+            self._datasets[pool] = Ring(self.store, base, size, size, kept, **how)
             base += size
         self._dtype = record_dtype(spec)
         self._gatherer = Gatherer(self.store)
@@ -244,9 +251,8 @@ class Replay:
             fifo = ring.index()
             parts.append((ring, fifo, *ring.window(fifo, END, history)))
         if pool in IN_THE_LOG:
-            name = _set_of(pool, whole=self.returns is not None)
             for ring in self._actors.values():
-                fifo = ring.index(name)
+                fifo = ring.index(self._sets[pool])
                 parts.append((ring, fifo, *ring.window(fifo, upper, history, since)))
         self._known[key] = [part for part in parts if part[3] > part[2]]
         return self._known[key]
@@ -285,7 +291,9 @@ class Replay:
             ring.amend(amendment)
 
 
-def _set_of(pool: PoolName, *, whole: bool) -> str:
+def _set_of(pool: PoolName, *, whole: bool, interventions: Interventions) -> str:
     """The index set of a ring that a pool of the log is."""
     name = IN_THE_LOG[pool]
+    if pool == "demo" and interventions == "success":
+        return GOOD_HUMAN
     return f"whole {name}" if whole and name != SUCCESS else name

@@ -26,6 +26,10 @@ WHOLE = tuple(f"whole {kind}" for kind in KINDS)
 """The same steps, of episodes that have ended."""
 SUCCESS = "success"
 """Steps of episodes that ended in success."""
+GOOD_HUMAN = "successful human"
+"""Those of them that a person chose or demonstrated."""
+DECIDED = (*WHOLE, SUCCESS, GOOD_HUMAN)
+"""What only the end of an episode decides."""
 
 
 class Ring:
@@ -42,13 +46,13 @@ class Ring:
         discount: float = 1.0,
         reward: tuple[float, float] = (1.0, 0.0),
     ) -> None:
-        """sets: the index sets that are kept, of KINDS, WHOLE and SUCCESS. discount: of the returns
+        """sets: the index sets that are kept, of KINDS and DECIDED. discount: of the returns
         to go, where the store has them. reward: scale and shift."""
         self.base, self.rows, self.capacity = base, rows, capacity
         self.head = 0
         """Rows ever appended."""
         self.singles = {name: Fifo() for name in KINDS if name in sets}
-        self.decided = {name: Decided() for name in (*WHOLE, SUCCESS) if name in sets}
+        self.decided = {name: Decided() for name in DECIDED if name in sets}
         self._store, self._discount, self._reward = store, discount, reward
         self._returns = "return_to_go" in store.columns
         self._last_position = -1
@@ -127,6 +131,8 @@ class Ring:
         for name, members in self.decided.items():
             if name == SUCCESS:
                 mine = kept if good else kept[:0]
+            elif name == GOOD_HUMAN:
+                mine = kept[_chosen(source, "human") & good]
             else:
                 kind = name.removeprefix("whole ")
                 mine = kept if kind == "online" else kept[_chosen(source, kind)]

@@ -12,14 +12,14 @@ would see demonstrations only.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from robot_rl.data.replay import END, Replay
 from robot_rl.errors import DataError
-from robot_rl.sampling import PoolName, Sampling
+from robot_rl.sampling import Interventions, PoolName, Sampling
 from robot_rl.specs import EnvSpec
 from robot_rl.types import Array, Batch
 
@@ -31,6 +31,7 @@ def replay_for(
     capacity: int,
     streams: int,
     datasets: Mapping[PoolName, int],
+    interventions: Interventions = "all",
     memory_limit_gb: float | None = None,
 ) -> Replay:
     """A replay that keeps what `sampling` asks for, see `Replay`."""
@@ -41,9 +42,27 @@ def replay_for(
         datasets=datasets,
         pools={share.name for share in sampling.pools} | {"online"},
         returns=sampling.discount if sampling.return_to_go else None,
-        reward=(sampling.reward_scale, sampling.reward_shift),
+        reward=(
+            1.0 if sampling.reward_scale is None else sampling.reward_scale,
+            sampling.reward_shift,
+        ),
+        interventions=interventions,
         memory_limit_gb=memory_limit_gb,
     )
+
+
+def with_reward_scale(sampling: Sampling, episodes: Iterable[Array]) -> Sampling:
+    """`sampling` with its reward scale as a number: where it has none, that of the records (n,) of
+    whole episodes of the datasets; 1 where there are none."""
+    if sampling.reward_scale is not None:
+        return sampling
+    largest = 1.0
+    for records in episodes:
+        value = 0.0
+        for reward in records["reward"][:0:-1].tolist():  # the first record is the episode's start
+            value = reward + sampling.discount * value
+            largest = max(largest, abs(value))
+    return replace(sampling, reward_scale=1.0 / largest)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ import numpy as np
 from robot_rl.errors import WireError
 from robot_rl.interfaces import Operator, RobotEnvironment, TransitionSink
 from robot_rl.rollout.arbitration import MAX_AGE_NS, InterventionState, arbitrate
-from robot_rl.rollout.episode import Episode, transition_of
+from robot_rl.rollout.episode import NAN, Episode, transition_of
 from robot_rl.rollout.judge import Judge, TaskJudge
 from robot_rl.rollout.operators import Nobody
 from robot_rl.rollout.placement import Planner
@@ -37,6 +37,7 @@ from robot_rl.types import (
     Step,
 )
 
+LOST = "the operator's device was lost in an intervention"
 NO_STAMPS: Mapping[str, int] = MappingProxyType({})
 NONE = Event.NONE
 """Compared by identity: most steps have no event, and a flag's operators cost microseconds."""
@@ -88,6 +89,10 @@ class Rollout:
     """Flipped by an operator's PAUSE; the user of the loop obeys it between episodes."""
     seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
     """By stage."""
+    undone: int = 0
+    """Counts an operator's UNDO; who keeps episodes obeys it and counts it down."""
+    _lost: bool = False
+    """The operator's device was silent in an intervention, and still is."""
     _path: Path = field(default_factory=Path)
     _now: Step | None = None
     _sequence: int = 0
@@ -111,8 +116,12 @@ class Rollout:
     ) -> Episode:
         """One episode: reset, then steps until it ends or `proceed`, asked before each, says no.
 
-        Then the robot rests. RobotFault when it cannot be reset.
+        Then the robot rests. RobotFault when it cannot be reset, and after an episode that ended in
+        an intervention whose device was lost: the policy does not go on by itself.
         """
+        if self._lost:
+            self._lost = False
+            self.environment.trip(LOST)
         episode = Episode(self.episodes, purpose)
         self.planner.reset(policy_seed)
         self.follower.clear()
@@ -148,7 +157,8 @@ class Rollout:
         proposal = self._propose(now, episode.steps, deterministic)
         hold = self.environment.hold()
         proposed = None if proposal is None else proposal.action
-        sample = self.operator.read(Context(now, proposed, hold))
+        value = NAN if proposal is None else proposal.plan.value
+        sample = self.operator.read(Context(now, proposed, hold, value))
         events = self._events(sample)
         action = self._choose(proposed, sample, events, hold, episode)
         if self.pace is not None:
@@ -215,6 +225,8 @@ class Rollout:
             self.environment.trip(STOPPED)
         if sample.events & Event.PAUSE:
             self.paused = not self.paused
+        if sample.events & Event.UNDO:
+            self.undone += 1
         return sample.events
 
     def _choose(
@@ -239,6 +251,7 @@ class Rollout:
             else:
                 motion = sample.motion
             stale = self.now_ns() - sample.stamp_ns > self.max_age_ns
+        self._lost = stale and self.intervention.on
         if events is not NONE and events & Event.REWIND:
             motion, human_source = self._back(hold), Source.REWIND
         else:

@@ -8,6 +8,7 @@ import numpy as np
 
 from robot_rl.data.log_writer import LogWriter
 from robot_rl.types import Array, Observation, Purpose, Transition
+from robot_rl.wire.amendment import Amendment
 from robot_rl.wire.record import NOTHING, new_record, record_dtype, write_start, write_step
 
 
@@ -84,13 +85,22 @@ class DatasetSink:
         row["episode"], row["sequence"] = self._episode, self._sequence + len(self._rows)
         self._rows.append(row)
 
-    def keep(self) -> None:
-        """Appends the episode; the next one follows it without a gap."""
+    def keep(self) -> int:
+        """Appends the episode, and gives its number once it would survive a crash of the host; the
+        next one follows it without a gap."""
         rows = np.concatenate(self._rows)
         self._writer.append_records(rows, actor=self._actor, epoch=self._epoch)
+        self._writer.sync()
         self._sequence += len(rows)
         self._episode += 1
         self._rows = []
+        return self._episode - 1
+
+    def undo(self, number: int) -> None:
+        """Takes a kept episode out of what is learned from, by an amendment."""
+        reason = "taken back by a person"
+        self._writer.amend(Amendment("discard", self._actor, self._epoch, number, reason=reason))
+        self._writer.sync()
 
     def drop(self) -> None:
         """As if the episode had never been."""

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from robot_rl.sampling import Interventions
+
 Positive = Annotated[int, Meta(ge=1)]
 Count = Annotated[int, Meta(ge=0)]
 Fraction = Annotated[float, Meta(ge=0.0, le=1.0)]
@@ -24,6 +26,8 @@ class DemoSettings:
     """Further episodes of the dataset, held out of all that is learned from."""
     prior: str | None = None
     """A dataset that is no demonstration."""
+    interventions: Interventions = "all"
+    """Which steps that people choose in the run count as demonstrations too."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from crc32c import crc32c
 from robot_rl.errors import DataError
 from robot_rl.types import Array
 from robot_rl.wire.protocol import Control, ControlKind, Table
-from robot_rl.wire.seqlock import NUMBER, SeqLock
+from robot_rl.wire.seqlock import NUMBER_BYTES, SeqLock
 from robot_rl.wire.weights import FlatWeights, unpack
 
 _PAGE = 4096
@@ -36,7 +36,7 @@ _ACTOR_AT = 2048
 _HALF = struct.Struct("<QQQI")  # version, table bytes, data bytes, crc; a sequence lock before
 
 
-_BODY_AT = NUMBER.size + _HALF.size
+_BODY_AT = NUMBER_BYTES + _HALF.size
 
 
 class LinkStatus(IntEnum):
@@ -137,7 +137,7 @@ class MailboxWriter:
         lock = SeqLock(self._weights, start)
         lock.begin()
         head = (weights.version, len(table), len(weights.data), weights.crc)
-        _HALF.pack_into(self._weights, start + NUMBER.size, *head)
+        _HALF.pack_into(self._weights, start + NUMBER_BYTES, *head)
         body = start + _BODY_AT
         self._weights[body : body + len(table)] = table
         body += len(table)
@@ -213,7 +213,7 @@ class MailboxReader:
         start = state.weights_half * (len(page) // 2)
 
         def look() -> tuple[int, bytes, bytes, int]:
-            version, table_bytes, data_bytes, crc = _HALF.unpack_from(page, start + NUMBER.size)
+            version, table_bytes, data_bytes, crc = _HALF.unpack_from(page, start + NUMBER_BYTES)
             body = start + _BODY_AT
             if body + table_bytes + data_bytes > start + len(page) // 2:
                 return version, b"", b"", ~crc

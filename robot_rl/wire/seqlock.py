@@ -9,11 +9,10 @@ checksum of the block besides.)
 from __future__ import annotations
 
 import mmap
-import struct
 from collections.abc import Callable
 from typing import TypeVar
 
-NUMBER = struct.Struct("<Q")
+NUMBER_BYTES = 8
 TRIES = 20
 Value = TypeVar("Value")
 
@@ -31,15 +30,20 @@ class SeqLock:
     @property
     def number(self) -> int:
         """Twice the blocks written, and 1 more while one is being written."""
-        return int(NUMBER.unpack_from(self._page, self._at)[0])
+        return int.from_bytes(self._page[self._at : self._at + NUMBER_BYTES], "little")
 
     def begin(self) -> None:
         """The block is torn from now on; what a dead writer left half written stays so."""
-        NUMBER.pack_into(self._page, self._at, self.number | 1)
+        self._put(self.number | 1)
 
     def end(self) -> None:
         """The block is whole."""
-        NUMBER.pack_into(self._page, self._at, self.number + 1)
+        self._put(self.number + 1)
+
+    def _put(self, number: int) -> None:
+        """All eight bytes by one copy: struct.pack_into zeroes its target first, and a reader that
+        saw the zero would take a torn block for a whole one."""
+        self._page[self._at : self._at + NUMBER_BYTES] = number.to_bytes(NUMBER_BYTES, "little")
 
     def read(self, look: Callable[[], Value], tries: int = TRIES) -> Value | None:
         """What `look` gives of a block that was whole all the while; it may be called often."""

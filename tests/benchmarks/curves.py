@@ -96,6 +96,7 @@ def opened(name: str, overrides: list[str], window: tuple[int, int]) -> Results:
     if path.exists():
         kept = json.loads(path.read_text())
         found.seconds = kept["seconds"]
+        found.machine, found.date = kept["machine"], kept["date"]
         found.evaluations = {s: [tuple(e) for e in t] for s, t in kept["evaluations"].items()}
     return found
 

@@ -27,8 +27,9 @@ from rich.table import Table
 from turns import machine, take_turns
 
 from robot_rl.commands.output import emit
+from robot_rl.config import load_config
 from robot_rl.errors import ConfigError, RobotRLError, suggest
-from robot_rl.factory import make_registered
+from robot_rl.factory import make_env
 
 WIDTH = 150
 """Columns of the table, at least: one line a figure."""
@@ -87,7 +88,7 @@ def in_turns(
 
 def measure_env(options: argparse.Namespace) -> dict[str, Any]:
     def pick_cube(cameras: Sequence[str]) -> Any:
-        return make_registered("pick_cube", camera="two" if cameras else "none")
+        return make_env(load_config([f"camera={'two' if cameras else 'none'}"]))
 
     return in_turns(
         "env", lambda quick: env.run(pick_cube, repeats=1, steps=20 if quick else 300), options

@@ -76,6 +76,14 @@ def test_every_shipped_choice_is_known() -> None:
     assert {"robot_rl.envs.tasks.reach.Reach"} <= known or any("reach" in name for name in known)
     for agent in ("sac", "rlpd", "rlpd_image", "rlpd_gripper"):
         check_targets(load_config([f"agent={agent}"]), Path("run"), [])
-    for task in ("reach", "pick_cube", "peg_insert", "drawer_open", "push_t"):
+    for task in (
+        "reach",
+        "pick_cube",
+        "peg_insert",
+        "drawer_open",
+        "drawer_post",
+        "nut_assembly",
+        "push_t",
+    ):
         check_targets(load_config([f"task={task}", "teleop=scripted"]), Path("run"), [])
     check_targets(load_config(["env=gym", "teleop=keyboard", "wire=tcp"]), Path("run"), [])

@@ -7,7 +7,7 @@ import pytest
 from log_streams import SPEC, chunk_header, episode
 
 from robot_rl.data.replay import Replay
-from robot_rl.data.sampler import Sampler, pattern, replay_for
+from robot_rl.data.sampler import Sampler, pattern, replay_for, with_reward_scale
 from robot_rl.errors import ConfigError, DataError
 from robot_rl.sampling import PoolShare, Sampling, demos_and_online
 from robot_rl.types import Source
@@ -140,3 +140,16 @@ def test_pools_bring_their_weight_and_what_is_held_out_never_comes() -> None:
     assert (batch.obs["state"] != 99.0).all()
     kept = replay.sample(9, np.random.default_rng(0), pool="validation")
     assert (kept.obs["state"] == 99.0).all()
+
+
+def test_the_reward_scale_comes_from_the_largest_discounted_return_of_whole_episodes() -> None:
+    wants = Sampling(8, 2, discount=0.5, reward_scale=None)
+    costly, short = episode(3), episode(1)
+    costly["reward"], short["reward"] = [99.0, -4.0, -2.0, -8.0], [99.0, 3.0]  # first: no step
+    found = with_reward_scale(wants, [short, costly]).reward_scale
+    assert found == pytest.approx(1 / 8)  # of -8; -2 - 8/2 = -6; -4 - 6/2 = -7
+    costly["reward"][1:] = [0.0, 0.0, 1.0]
+    assert with_reward_scale(wants, [costly]).reward_scale == 1.0
+    assert with_reward_scale(wants, []).reward_scale == 1.0
+    told = Sampling(8, 2, reward_scale=7.0)
+    assert with_reward_scale(told, [costly]) is told

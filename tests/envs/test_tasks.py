@@ -11,6 +11,8 @@ from robot_rl.drivers.mujoco.fr3 import make
 from robot_rl.envs.robot_env import RobotEnv
 from robot_rl.envs.task_tools import heading, in_tcp, nearest_heading, pose_down
 from robot_rl.envs.tasks.drawer_open import DrawerOpen
+from robot_rl.envs.tasks.drawer_post import DrawerPost
+from robot_rl.envs.tasks.nut_assembly import NutAssembly
 from robot_rl.envs.tasks.pick_cube import PickCube
 from robot_rl.envs.tasks.reach import Reach
 from robot_rl.errors import ConfigError
@@ -18,7 +20,7 @@ from robot_rl.geometry import yaw_of
 from robot_rl.interfaces import Task
 from robot_rl.types import Array
 
-TASKS = [Reach, PickCube, DrawerOpen]
+TASKS = [Reach, PickCube, DrawerOpen, DrawerPost, NutAssembly]
 EXPERT_SEED = 5000
 
 

@@ -122,11 +122,12 @@ def observe_acknowledgements(book: Path) -> None:
 def observe_steps(book: Path) -> None:
     """Notes each update block of a learner once it is done."""
     from robot_rl.runtime.learner import Learner
+    from robot_rl.sampling import Block
 
     notebook, function = Notebook(book), Learner.step
 
-    def noted(self: Learner) -> None:
-        function(self)
+    def noted(self: Learner, block: Block) -> None:
+        function(self, block)
         notebook.note(What.WRITTEN, 0, self.progress.block)
 
     Learner.step = noted  # type: ignore[method-assign]

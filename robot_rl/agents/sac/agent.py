@@ -59,6 +59,7 @@ class SAC(ParameterAgent):
         proposed_ratio: float = 0.5,  # of online rows, with the proposed action
         discount: float = 0.97,
         n_step: int = 1,
+        reward_scale: float | None = 1.0,  # None: from the demonstrations
         critics: int = 2,  # RLPD: 10
         subset: int = 2,  # critics in the target's minimum, drawn at random each update
         hidden: Sequence[int] = (256, 256),
@@ -83,7 +84,7 @@ class SAC(ParameterAgent):
         )
         sampling = Sampling(
             batch_size, utd, demos_and_online(demo_ratio), n_step=n_step, discount=discount,
-            proposed_ratio=proposed_ratio,
+            proposed_ratio=proposed_ratio, reward_scale=reward_scale,
         )  # fmt: skip
         super().__init__(
             spec, sampling, seed=seed, device=device, threads=threads, metrics_every=metrics_every,
