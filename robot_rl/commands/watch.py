@@ -9,9 +9,8 @@
 
 A command holds until the next one, for actors that come later too; one to everyone ends those to
 single actors (--actor). An actor whose plant (gains, limits) differs from the log's is listed with
-the differences. A learner alone whose actors were stopped waits for others; a train ends with them and
-can be resumed. It is no emergency stop:
-that one is at the robot. Keys: see robot-rl keys --help.
+the differences. A learner alone whose actors were stopped waits for others; a train ends with them
+and can be resumed. It is no emergency stop: that one is at the robot. Keys: robot-rl keys --help.
 """
 
 from __future__ import annotations
