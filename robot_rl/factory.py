@@ -25,6 +25,7 @@ from robot_rl.interfaces import (
     RobotEnvironment,
     Schedule,
 )
+from robot_rl.rollout.judge import Judge, TaskJudge
 from robot_rl.runtime.schedule import Run
 from robot_rl.runtime.settings import RunSettings
 from robot_rl.specs import EnvSpec
@@ -178,6 +179,12 @@ def make_operator(cfg: DictConfig, env: RobotEnvironment) -> Operator:
     if several is None:
         return made[0]
     return build({"_target_": cfg.teleop._target_}, where, operators=made)
+
+
+def make_judge(cfg: DictConfig) -> Judge:
+    """Who says how an episode went; the task, where an earlier version's config does not say."""
+    judge: Judge = build(cfg.judge, config_file(cfg, "judge")) if "judge" in cfg else TaskJudge()
+    return judge
 
 
 def target_parameters(node: DictConfig | Mapping[str, Any], where: str) -> Sequence[str]:

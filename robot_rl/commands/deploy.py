@@ -25,7 +25,7 @@ from robot_rl.commands.eval import newest_policy, show
 from robot_rl.commands.trust import check_targets
 from robot_rl.config import load_config
 from robot_rl.errors import ConfigError, RobotFault
-from robot_rl.factory import check_same_spec, make_env, make_operator, make_policy
+from robot_rl.factory import check_same_spec, make_env, make_judge, make_operator, make_policy
 from robot_rl.report.statistics import wilson_interval
 from robot_rl.rollout.episode import Episode
 from robot_rl.rollout.loop import Rollout
@@ -92,7 +92,7 @@ def run(options: argparse.Namespace) -> int:
         operator = make_operator(cfg, env)
         try:
             say(f"{robot} at {speed:.0%} of its speed limits", plant)
-            rollout = Rollout(env, Inline(policy), operator)
+            rollout = Rollout(env, Inline(policy), operator, make_judge(cfg))
             seed = settings.evaluation.seed if options.seed is None else options.seed
             done, fault = drive(rollout, options.episodes, seed)
         finally:
