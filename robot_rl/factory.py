@@ -17,6 +17,7 @@ from robot_rl.config import build, config_file, load_config, plain, section, tar
 from robot_rl.errors import ConfigError, SpecError, suggest
 from robot_rl.interfaces import (
     Agent,
+    Bundle,
     Camera,
     Expert,
     Operator,
@@ -24,6 +25,7 @@ from robot_rl.interfaces import (
     RobotEnvironment,
     Schedule,
 )
+from robot_rl.rollout.judge import Judge, TaskJudge
 from robot_rl.runtime.schedule import Run
 from robot_rl.runtime.settings import RunSettings
 from robot_rl.specs import EnvSpec
@@ -34,6 +36,7 @@ ONLINE = "robot_rl.runtime.schedule.OnlineSchedule"
 ADAPTER = "robot_rl.envs.gymnasium_adapter.GymnasiumAdapter"
 ENVIRONMENT = tuple(name for name in dir(RobotEnvironment) if not name.startswith("_"))
 """What an environment must have."""
+DRIVER = "robot_rl.drivers.remote.launch.make"
 
 
 def make_env(
@@ -53,7 +56,7 @@ def make_env(
     made = build(
         cfg.env,
         where,
-        bundle=build(robot_node, config_file(cfg, "robot")),
+        bundle=make_robot(robot_node, config_file(cfg, "robot")),
         task=task,
         cameras=make_cameras(cfg),
         render_mode=render_mode,
@@ -96,6 +99,22 @@ def as_environment(made: Any, where: str) -> RobotEnvironment:
         )
     environment: RobotEnvironment = made
     return environment
+
+
+def make_robot(node: dict[str, Any], where: str) -> Bundle:
+    """The robot and world of a robot's config: here, or with `driver` settings in a driver process
+    of its own."""
+    driver = node.pop("driver", None)
+    if driver is None:
+        bundle: Bundle = build(node, where)
+        return bundle
+    if not isinstance(driver, dict):
+        raise ConfigError(
+            f"{where}: driver: {driver!r}; valid: null, or settings as {{pacing: free}}"
+        )
+    make = target_class({"_target_": DRIVER}, where)
+    remote: Bundle = make(node, where, **driver)
+    return remote
 
 
 def make_policy(cfg: DictConfig, spec: EnvSpec, *, seed: int) -> Policy:
@@ -160,6 +179,12 @@ def make_operator(cfg: DictConfig, env: RobotEnvironment) -> Operator:
     if several is None:
         return made[0]
     return build({"_target_": cfg.teleop._target_}, where, operators=made)
+
+
+def make_judge(cfg: DictConfig) -> Judge:
+    """Who says how an episode went; the task, where an earlier version's config does not say."""
+    judge: Judge = build(cfg.judge, config_file(cfg, "judge")) if "judge" in cfg else TaskJudge()
+    return judge
 
 
 def target_parameters(node: DictConfig | Mapping[str, Any], where: str) -> Sequence[str]:
