@@ -266,7 +266,9 @@ def stopped_at_the_device(folder: Path) -> None:
         env.close()
     if after != 9:  # the start and eight steps, the last of them cut short by the stop
         raise Broken(f"{after - 9} records after the emergency stop")
-    if moved > 0.005:  # braking takes its way
+    # The stop is heard anywhere in a step, so what is left of braking from 0.1 m/s may lie behind
+    # the reading: up to 8 mm. Ten steps that are obeyed are 100 mm.
+    if moved > 0.015:
         raise Broken(f"the arm moved {1000 * moved:.1f} mm after the emergency stop")
 
 
