@@ -32,6 +32,8 @@ from robot_rl.specs import EnvSpec
 
 RUNTIME_NUMBERS = ("warmup_steps",)
 """Of `agent.replay`, what is the schedule's and not the agent's."""
+GIVES_WEIGHTS = {"device": "cpu", "compile": False}
+"""Of `agent.learner`, for an agent that updates nothing."""
 ONLINE = "robot_rl.runtime.schedule.OnlineSchedule"
 ADAPTER = "robot_rl.envs.gymnasium_adapter.GymnasiumAdapter"
 ENVIRONMENT = tuple(name for name in dir(RobotEnvironment) if not name.startswith("_"))
@@ -123,11 +125,14 @@ def make_policy(cfg: DictConfig, spec: EnvSpec, *, seed: int) -> Policy:
     return policy
 
 
-def make_agent(cfg: DictConfig, spec: EnvSpec, *, seed: int) -> Agent:
+def make_agent(cfg: DictConfig, spec: EnvSpec, *, seed: int, learns: bool = True) -> Agent:
     """The learning half of the configured agent: `agent.learner` and the numbers of `agent.replay`
-    that its sampling is made of. ConfigError on one that it does not take."""
+    that its sampling is made of; one that only gives weights runs on the CPU, nothing compiled.
+    ConfigError on a number that it does not take."""
     where, agent = config_file(cfg, "agent"), section(cfg, "agent")
     node = plain(section(agent, "learner"))
+    if not learns:
+        node |= {key: value for key, value in GIVES_WEIGHTS.items() if key in node}
     if "normalize" in node:  # a run's config of an earlier version
         node["input_scaling"] = "standard" if node.pop("normalize") else "none"
     if node.get("input_scaling") == "auto":
