@@ -172,9 +172,10 @@ class SafeRobot(RobotLayer):
         if not self._fault.shown and not self._inner.read().fault:
             return
         self._fault.clear()
-        self._inner.rearm()
-        self._inner.stop()
+        self._suspended = True  # time may pass in the inner robot's recovery
         try:
+            self._inner.rearm()
+            self._inner.stop()
             self._seed()
         except RobotFault as error:
             self._latch(str(error))

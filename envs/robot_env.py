@@ -77,14 +77,18 @@ class RobotEnv:
         self._state: RobotState | None = None
         self._rate = self._new_rate()
         self._steps = 0
+        self._tripped = False
 
     @property
     def max_steps(self) -> int:
         return self.task.max_steps
 
     def reset(self, seed: int) -> Step:
-        """Places objects and robot; everything random comes from `seed`. RobotFault while a fault
-        is latched, or when the start pose is not reached."""
+        """Places objects and robot; everything random comes from `seed`. RobotFault, before
+        anything is placed, on a robot that was stopped; else when the start pose is not reached,
+        or a camera gives no frame to act on."""
+        if self._tripped and (fault := self.robot.read().fault):
+            raise RobotFault(f"{fault}; a person re-arms")
         rng = np.random.default_rng(seed)
         self.world.reset(rng)
         start, width = self.task.reset(self.world, rng)
@@ -96,7 +100,10 @@ class RobotEnv:
         state = self._state = self.robot.read()
         outcome = Outcome(0.0, False, False, self.task.evaluate(self.world, state).metrics)
         held = self.actions.hold(state)
-        return self._step(state, state, self.actions.setpoint(state), held, outcome)
+        step = self._step(state, state, self.actions.setpoint(state), held, outcome)
+        if step.fault and not state.fault:
+            raise RobotFault(f"{step.fault}; a person re-arms")
+        return step
 
     def step(self, action: Array) -> Step:
         """One period: command, wait, read. Raises PoisonedDataError before a NaN moves anything.
@@ -142,10 +149,16 @@ class RobotEnv:
         self.robot.stop()
 
     def trip(self, reason: str) -> None:
+        self._tripped = True
         self.robot.trip(reason)
 
     def rearm(self) -> None:
-        self.robot.rearm()
+        self._tripped = False
+        try:
+            self.robot.rearm()
+        except RobotFault:
+            self._tripped = True
+            raise
 
     def close(self) -> None:
         """Frees the robot, then the cameras; may be called twice."""
@@ -177,7 +190,8 @@ class RobotEnv:
             raise ConfigError(f"the robot's world has no camera '{name}'; {suggest(name, offered)}")
         return offered[name]
 
-    def _observe(self, state: RobotState) -> tuple[dict[str, Array], dict[str, int]]:
+    def _observe(self, state: RobotState) -> tuple[dict[str, Array], dict[str, int], str]:
+        """The arrays, their stamps, and why the robot holds; a camera's fault trips it."""
         vector = self.proprioception(state)
         if self._privileged:
             features = np.clip(self.task.observe(self.world, state), -CLIP, CLIP)
@@ -185,11 +199,14 @@ class RobotEnv:
         if not np.isfinite(vector).all():
             raise PoisonedDataError(f"{self.task.name}: the observation has NaN; valid: finite")
         obs: dict[str, Array] = {"state": vector}
-        stamps = {"state": state.stamp_ns}
+        stamps, fault = {"state": state.stamp_ns}, state.fault
         for name, camera in self.cameras.items():
             frame = camera.read()
             obs[name], stamps[name] = frame.image, frame.stamp_ns
-        return obs, stamps
+            if frame.fault and not fault:
+                fault = f"camera '{name}': {frame.fault}"
+                self.trip(fault)
+        return obs, stamps, fault
 
     def _gripper_cost(self, before: RobotState, state: RobotState) -> float:
         if self._gripper_penalty == 0.0:
@@ -210,8 +227,8 @@ class RobotEnv:
         reward = outcome.reward - self._gripper_cost(before, state)
         if not math.isfinite(reward):
             raise PoisonedDataError(f"{self.task.name}: reward {reward}; valid: finite")
-        timeout = self._steps >= self.task.max_steps or bool(state.fault)
-        obs, stamps = self._observe(state)
+        obs, stamps, fault = self._observe(state)
+        timeout = self._steps >= self.task.max_steps or bool(fault)
         return Step(
             obs=obs,
             stamps=stamps,
@@ -223,7 +240,7 @@ class RobotEnv:
             success=int(outcome.success),
             terminated=bool(outcome.terminated),
             truncated=timeout and not outcome.terminated,
-            fault=state.fault,
+            fault=fault,
             stamp_ns=state.stamp_ns,
             action_stamp_ns=before.stamp_ns,
             boot_id=state.boot_id,

@@ -26,11 +26,14 @@ VERBS = {
     "record": "record demonstrations into a dataset",
     "dataset": "describe, verify, merge or amend datasets",
     "eval": "evaluate a run's policy on seeded episodes",
+    "deploy": "run a policy on a robot, with no learner",
+    "driver": "run a robot's driver process; stop and re-arm it",
+    "doctor": "say whether machine and robot could run, and what is missing",
     "keys": "make, list and revoke the keys of hosts and people",
     "rearm": "re-arm a robot that holds, from a terminal at its host",
     "watch": "look at a run from anywhere; pause, go on, stop",
     "report": "write a run's HTML report, or compare runs",
-    "bench": "tell whether this machine is fast enough for a run",
+    "bench": "whether this machine is fast enough for a run",
 }
 
 
@@ -54,7 +57,7 @@ def usage() -> str:
     return (
         f"robot-rl {version('robot-rl')}: reinforcement learning on real and simulated robots\n\n"
         f"usage: robot-rl <verb> [options] [key=value ...]\n\n{lines}\n\n"
-        "robot-rl <verb> --help tells more. Keys are those of configs/train.yaml and its groups;\n"
+        "robot-rl <verb> --help says more. Keys are those of configs/train.yaml and its groups;\n"
         "--config-dir FOLDER (or ROBOT_RL_CONFIG_DIR) adds your own robots, tasks and agents.\n"
     )
 

@@ -23,7 +23,18 @@ from omegaconf.errors import OmegaConfBaseException
 
 from robot_rl.errors import ConfigError, suggest
 
-GROUPS = ("robot", "task", "env", "env/action", "agent", "camera", "teleop", "wire", "experiment")
+GROUPS = (
+    "robot",
+    "task",
+    "env",
+    "env/action",
+    "agent",
+    "camera",
+    "teleop",
+    "judge",
+    "wire",
+    "experiment",
+)
 OPEN = ("kwargs", "reset_options")
 """Mappings whose keys are another's: env.kwargs.gravity=5 needs no `+`."""
 SPECIAL = set("[]{}(),'\"\\$=:")

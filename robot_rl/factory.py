@@ -17,6 +17,7 @@ from robot_rl.config import build, config_file, load_config, plain, section, tar
 from robot_rl.errors import ConfigError, SpecError, suggest
 from robot_rl.interfaces import (
     Agent,
+    Bundle,
     Camera,
     Expert,
     Operator,
@@ -24,16 +25,20 @@ from robot_rl.interfaces import (
     RobotEnvironment,
     Schedule,
 )
+from robot_rl.rollout.judge import Judge, TaskJudge
 from robot_rl.runtime.schedule import Run
 from robot_rl.runtime.settings import RunSettings
 from robot_rl.specs import EnvSpec
 
 RUNTIME_NUMBERS = ("warmup_steps",)
 """Of `agent.replay`, what is the schedule's and not the agent's."""
+GIVES_WEIGHTS = {"device": "cpu", "compile": False}
+"""Of `agent.learner`, for an agent that updates nothing."""
 ONLINE = "robot_rl.runtime.schedule.OnlineSchedule"
 ADAPTER = "robot_rl.envs.gymnasium_adapter.GymnasiumAdapter"
 ENVIRONMENT = tuple(name for name in dir(RobotEnvironment) if not name.startswith("_"))
 """What an environment must have."""
+DRIVER = "robot_rl.drivers.remote.launch.make"
 
 
 def make_env(
@@ -53,7 +58,7 @@ def make_env(
     made = build(
         cfg.env,
         where,
-        bundle=build(robot_node, config_file(cfg, "robot")),
+        bundle=make_robot(robot_node, config_file(cfg, "robot")),
         task=task,
         cameras=make_cameras(cfg),
         render_mode=render_mode,
@@ -98,17 +103,36 @@ def as_environment(made: Any, where: str) -> RobotEnvironment:
     return environment
 
 
+def make_robot(node: dict[str, Any], where: str) -> Bundle:
+    """The robot and world of a robot's config: here, or with `driver` settings in a driver process
+    of its own."""
+    driver = node.pop("driver", None)
+    if driver is None:
+        bundle: Bundle = build(node, where)
+        return bundle
+    if not isinstance(driver, dict):
+        raise ConfigError(
+            f"{where}: driver: {driver!r}; valid: null, or settings as {{pacing: free}}"
+        )
+    make = target_class({"_target_": DRIVER}, where)
+    remote: Bundle = make(node, where, **driver)
+    return remote
+
+
 def make_policy(cfg: DictConfig, spec: EnvSpec, *, seed: int) -> Policy:
     """The acting half of the configured agent."""
     policy: Policy = build(cfg.agent.policy, config_file(cfg, "agent"), spec=spec, seed=seed)
     return policy
 
 
-def make_agent(cfg: DictConfig, spec: EnvSpec, *, seed: int) -> Agent:
+def make_agent(cfg: DictConfig, spec: EnvSpec, *, seed: int, learns: bool = True) -> Agent:
     """The learning half of the configured agent: `agent.learner` and the numbers of `agent.replay`
-    that its sampling is made of. ConfigError on one that it does not take."""
+    that its sampling is made of; one that only gives weights runs on the CPU, nothing compiled.
+    ConfigError on a number that it does not take."""
     where, agent = config_file(cfg, "agent"), section(cfg, "agent")
     node = plain(section(agent, "learner"))
+    if not learns:
+        node |= {key: value for key, value in GIVES_WEIGHTS.items() if key in node}
     if "normalize" in node:  # a run's config of an earlier version
         node["input_scaling"] = "standard" if node.pop("normalize") else "none"
     if node.get("input_scaling") == "auto":
@@ -160,6 +184,12 @@ def make_operator(cfg: DictConfig, env: RobotEnvironment) -> Operator:
     if several is None:
         return made[0]
     return build({"_target_": cfg.teleop._target_}, where, operators=made)
+
+
+def make_judge(cfg: DictConfig) -> Judge:
+    """Who says how an episode went; the task, where an earlier version's config does not say."""
+    judge: Judge = build(cfg.judge, config_file(cfg, "judge")) if "judge" in cfg else TaskJudge()
+    return judge
 
 
 def target_parameters(node: DictConfig | Mapping[str, Any], where: str) -> Sequence[str]:

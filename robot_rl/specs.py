@@ -152,7 +152,7 @@ class EnvSpec:
         return self._unequal(other, names)
 
     def plant_differences(self, other: EnvSpec) -> list[str]:
-        """The same of the plant: to be told, not refused."""
+        """The same of the plant: to be listed, not refused."""
         return self._unequal(other, list(PLANT))
 
     def _unnamed_layout(self, other: EnvSpec) -> bool:

@@ -40,7 +40,7 @@ ALIGNED, SLIDING, DRIFT = 2e-3, 5e-3, 0.02
 """How far from the hole's centre the expert begins to descend and gives up at the rim, m, and how
 fast it may move sideways, m/s: at the rim the springs draw the tip to the centre."""
 PRESS = 0.003
-"""How far the expert's goal is ahead while it feels its way, m: light, so that the tip slides."""
+"""How far the expert's goal is ahead while it searches in contact, m: light, the tip slides."""
 SPIRAL_TURN = 1.0
 """Time of a turn of the expert's search, s."""
 
@@ -146,7 +146,7 @@ class PegInsert:
         return CartesianCommand(pose_down(goal, yaw)[None], np.array([2 * HALF]), state.stamp_ns)
 
     def _observed(self, world: World) -> tuple[Array, float]:
-        """Centre of the hole's rim (3,) m and heading rad, as the agent is told."""
+        """Centre of the hole's rim (3,) m and heading rad, as the agent observes it."""
         hole = world.object_pose("hole")
         rim = hole[:3] + np.array([*self._error, HEIGHT])
         return rim, heading(hole[3:])

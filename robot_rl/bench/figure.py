@@ -18,7 +18,7 @@ class Figure:
     value: float
     unit: str
     limit: float | None = None
-    """What the run needs: at most this, or at least where `at_least`; None: told, not judged."""
+    """What the run needs: at most this, or at least where `at_least`; None: shown, not judged."""
     why: str = ""
     """Where the limit comes from."""
     at_least: bool = False

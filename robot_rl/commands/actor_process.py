@@ -13,7 +13,7 @@ from robot_rl.commands.child_config import ActorConfig, PolicyConfig, child_comm
 from robot_rl.commands.common import settings_of
 from robot_rl.commands.console import with_page
 from robot_rl.errors import HandshakeError
-from robot_rl.factory import make_env, make_operator, make_policy
+from robot_rl.factory import make_env, make_judge, make_operator, make_policy
 from robot_rl.interfaces import RobotEnvironment
 from robot_rl.metrics.reader import read_metrics
 from robot_rl.metrics.writer import BackgroundMetricsWriter, MetricsWriter
@@ -64,8 +64,9 @@ def run_actor(config: ActorConfig, stopping: Callable[[], bool]) -> None:
             environment,
             planner,
             operator,
-            sink=link,
-            moments=moments,
+            make_judge(cfg),
+            link,
+            moments,
             actor=actor_id,
             epoch=epoch,
             follower=PlanFollower(replan_every=settings.actor.replan_every),

@@ -1,7 +1,7 @@
 """Tell whether this machine is fast enough for a run; a minute or two, nothing else beside it.
 
   robot-rl bench
-  robot-rl bench task=peg_insert camera=two agent.utd=8        (the run that you have in mind)
+  robot-rl bench task=peg_insert camera=two agent.replay.utd=8 (the run that you have in mind)
 
 Measured are the run's own environment, policy, replay and learner, the wire between an actor and a
 learner on this machine, and how late a control loop beside it is. Each limit follows from the

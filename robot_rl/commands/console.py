@@ -99,4 +99,6 @@ def console_of(
         print(f"console: {address}", file=sys.stderr, flush=True)
         moments = Moments(runtime, actor, environment.spec)
         stack.callback(moments.close)
-        yield Console(with_page(operator, environment, runtime, actor), moments)
+        joined = with_page(operator, environment, runtime, actor)
+        stack.callback(joined.close)
+        yield Console(joined, moments)

@@ -28,9 +28,8 @@ from robot_rl.commands.console import check_console, console_of
 from robot_rl.commands.output import emit
 from robot_rl.commands.trust import check_targets
 from robot_rl.commands.video import record_video
-from robot_rl.config import build, config_file, plain, section
 from robot_rl.errors import CheckpointError, ConfigError
-from robot_rl.factory import agent_name, check_same_spec, make_env, make_policy
+from robot_rl.factory import agent_name, check_same_spec, make_agent, make_env, make_policy
 from robot_rl.interfaces import Policy, RobotEnvironment
 from robot_rl.report.statistics import wilson_interval
 from robot_rl.report.video import check_suffix
@@ -129,9 +128,7 @@ def newest_policy(
 
 def weights_of(cfg: DictConfig, spec: EnvSpec, arrays: Mapping[str, Array]) -> dict[str, Array]:
     """What an agent with this state would publish; on the CPU, nothing compiled."""
-    node = plain(section(section(cfg, "agent"), "learner"))
-    node |= {key: value for key, value in (("device", "cpu"), ("compile", False)) if key in node}
-    agent = build(node, config_file(cfg, "agent"), spec=spec, seed=0)
+    agent = make_agent(cfg, spec, seed=0, learns=False)
     agent.load_state(arrays)
     weights: dict[str, Array] = agent.policy_weights()
     return weights

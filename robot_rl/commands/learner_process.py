@@ -49,9 +49,9 @@ def run_learner(config: LearnerConfig, stopping: Callable[[], bool]) -> None:
         if note := plant_of(settings.demos, spec):
             metrics.event(note)
         metrics.event("the learner prepares its updates (compiled: some 20 s the first time)")
-        tell = None
+        on_episode = None
         if config.episodes_from_log:
-            tell = telling(run_dir, metrics)
+            on_episode = on_episode_of(run_dir, metrics)
             announce(folder, metrics, acts=False)
         agent = make_agent(cfg, spec, seed=settings.seed)
         sampler = make_sampler(settings, agent.sampling, spec, log=schedule.acts)
@@ -65,7 +65,9 @@ def run_learner(config: LearnerConfig, stopping: Callable[[], bool]) -> None:
             run_dir=run_dir,
             agent_name=agent_name(cfg),
             spec_sha256=spec.sha256(),
-            feeder=Feeder(LogReader(folder.log, spec), sampler.replay, tell) if link else None,
+            feeder=Feeder(LogReader(folder.log, spec), sampler.replay, on_episode)
+            if link
+            else None,
             link=link,
             config=what_is_learned(cfg),
         )
@@ -77,15 +79,15 @@ def run_learner(config: LearnerConfig, stopping: Callable[[], bool]) -> None:
             folder.finished.touch()
 
 
-def telling(run_dir: Path, metrics: MetricsWriter) -> Callable[[EpisodeSummary, int], None]:
+def on_episode_of(run_dir: Path, metrics: MetricsWriter) -> Callable[[EpisodeSummary, int], None]:
     """Leaves each episode of the log in the metrics, those from before this session left out."""
     known = max((episode.step for episode in read_metrics(run_dir).episodes), default=0)
 
-    def tell(summary: EpisodeSummary, step: int) -> None:
+    def on_episode(summary: EpisodeSummary, step: int) -> None:
         if step > known:
             metrics.episode(summary, step)
 
-    return tell
+    return on_episode
 
 
 def make_sampler(settings: RunSettings, sampling: Sampling, spec: EnvSpec, *, log: bool) -> Sampler:

@@ -30,7 +30,7 @@ def preflight(
 
     opened_s: how long the first took to open; evaluates: whether an evaluator runs beside it;
     alone: no process opens another one.
-    Gives what the first steps told (None on a robot: it is not moved here) and one line for each
+    Gives what the first steps showed (None on a robot: it is not moved here) and one line for each
     thing that is odd; raises a RobotRLError with the remedy on what would fail later.
     """
     if not getattr(env, "simulated", True):

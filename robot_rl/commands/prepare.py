@@ -181,7 +181,7 @@ def record_with_corrections(
 ) -> None:
     """Records with `demos.noise` on the expert, halved for as long as it cannot correct it.
 
-    (A peg with 1 mm of play bears less of it than a cube on a table.) The manifest tells which
+    (A peg with 1 mm of play bears less of it than a cube on a table.) The manifest says which
     noise it was. The dataset is written aside and renamed.
     """
     aside = path.with_name(f".{path.name}")

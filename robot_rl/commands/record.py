@@ -34,7 +34,7 @@ from robot_rl.config import target_class
 from robot_rl.data.episodes import read_episodes
 from robot_rl.data.manifest import FILE, read_manifest
 from robot_rl.errors import ConfigError, RobotRLError
-from robot_rl.factory import make_env, make_operator
+from robot_rl.factory import make_env, make_judge, make_operator
 from robot_rl.interfaces import Expert, RobotEnvironment
 from robot_rl.rollout.operators import Nobody
 from robot_rl.runtime.by_function import as_expert
@@ -113,6 +113,7 @@ def run(options: argparse.Namespace) -> int:
                 episodes=options.episodes,
                 seed=options.seed,
                 operator=operator,
+                judge=make_judge(cfg) if by_hand else None,
                 keep_failures=options.keep_failures,
                 codec=options.codec,
                 actor=options.by if options.by in ("expert", "teleop") else "policy",

@@ -8,9 +8,9 @@
   robot-rl watch tcp://gpu-host:5601 --keys --stop          actors end after the running step
 
 A command holds until the next one, for actors that come later too; one to everyone ends those to
-single actors. A learner alone whose actors
-were stopped waits for others; a train ends with them and can be resumed. It is no emergency stop:
-that one is at the robot. Keys: see robot-rl keys --help.
+single actors (--actor). An actor whose plant (gains, limits) differs from the log's is listed with
+the differences. A learner alone whose actors were stopped waits for others; a train ends with them
+and can be resumed. It is no emergency stop: that one is at the robot. Keys: robot-rl keys --help.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def run(options: argparse.Namespace) -> int:
     if keys is None and options.name:
         raise ConfigError(f"--as {options.name} without --keys")
     with OperatorLink(address, keys=keys, insecure=options.insecure) as link:
-        stats = steered(link, options.kind, options.actor)
+        stats = controlled(link, options.kind, options.actor)
         show(stats, options.json)
         while options.follow:
             time.sleep(FOLLOW_S)
@@ -71,13 +71,13 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def steered(link: OperatorLink, kind: ControlKind | None, actor: str) -> Stats:
+def controlled(link: OperatorLink, kind: ControlKind | None, actor: str) -> Stats:
     """The statistics, after the command if there is one."""
     if kind is None:
         if actor:
             raise ConfigError(f"--actor {actor}: to do what? valid: --pause, --run, --stop")
         return link.stats()
-    return link.steer(kind, actor)
+    return link.set_control(kind, actor)
 
 
 def where(target: str, keys: str | None) -> tuple[str, str | None]:
@@ -110,13 +110,13 @@ def show(stats: Stats, as_json: bool) -> None:
     """One line for the run, one for each actor."""
     if as_json:
         document: dict[str, Any] = msgspec.to_builtins(stats)
-        named = {actor: told.kind.name.lower() for actor, told in stats.controls.items()}
+        named = {actor: control.kind.name.lower() for actor, control in stats.controls.items()}
         emit(document | {"control": stats.control.kind.name.lower(), "controls": named})
         return
     learner = "never heard" if stats.learner_age_ms < 0 else f"heard {stats.learner_age_ms} ms ago"
     print(
         f"{stats.steps} of {stats.granted} steps, {stats.updates} updates, weights "
-        f"{stats.weights_version}, learner {learner}; command {told(stats)}; "
+        f"{stats.weights_version}, learner {learner}; command {controls_of(stats)}; "
         f"denied {stats.denied}, refused {stats.refused}, quarantined {stats.quarantined}"
     )
     for actor in stats.actors:
@@ -124,21 +124,21 @@ def show(stats: Stats, as_json: bool) -> None:
         print(
             f"  {actor.actor:<20} {actor.steps} steps, weights {actor.used_version}, {state}, "
             f"ring {actor.ring_depth}, spool {actor.spool_bytes >> 10} KiB"
-            + standing(actor, stats.control_of(actor.actor).kind)
+            + condition(actor, stats.control_of(actor.actor).kind)
         )
         if actor.plant:
             print(f"  {'':<20} another plant than the log's: {'; '.join(actor.plant)}")
 
 
-def told(stats: Stats) -> str:
+def controls_of(stats: Stats) -> str:
     """The command to everyone, and those to single actors."""
     words = [stats.control.kind.name.lower()]
-    words += [f"{actor} {told.kind.name.lower()}" for actor, told in stats.controls.items()]
+    words += [f"{actor} {control.kind.name.lower()}" for actor, control in stats.controls.items()]
     return ", ".join(words)
 
 
-def standing(actor: ActorStats, command: ControlKind) -> str:
-    """What a person wants to know before going near: told to pause, and at rest already?"""
+def condition(actor: ActorStats, command: ControlKind) -> str:
+    """What a person wants to know before going near: is it to pause, and does it rest already?"""
     words = ""
     if actor.connected and actor.actor_age_ms > SILENT_MS:
         words = f", its control loop silent for {actor.actor_age_ms / 1000:.0f} s"

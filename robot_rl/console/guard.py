@@ -103,8 +103,8 @@ def guarded(token: str) -> Iterator[Callable[[], bool]]:
         options["max_size"] = MAX_MESSAGE
         return serve(handler, host, port, process_request=process, **options)
 
-    asyncio_server.serve = wrapped  # type: ignore[misc, assignment]
+    vars(asyncio_server)["serve"] = wrapped
     try:
         yield lambda: started
     finally:
-        asyncio_server.serve = serve
+        vars(asyncio_server)["serve"] = serve

@@ -143,6 +143,7 @@ class Page:
         for label, event, colour in JUDGE:
             self._press(label, event, colour)
         self._press("Discard episode", Event.DISCARD)
+        self._press("Undo the last episode", Event.UNDO)
         self._press("Pause / go on", Event.PAUSE)
         with gui.add_folder("Hold to move"):
             for axis, name in enumerate(AXES):

@@ -18,8 +18,8 @@ from robot_rl.wire.record import Kind, poisoned
 
 
 def dataset_info(path: Path | str) -> dict[str, Any]:
-    """Describes a dataset, amendments applied; plain JSON values. Episodes of evaluation are told
-    apart, under their own name.
+    """Describes a dataset, amendments applied; plain JSON values. Episodes of evaluation are
+    counted apart, under their own name.
 
     Raises DataError where there is none or it is damaged.
     """

@@ -21,18 +21,18 @@ class Gatherer:
 
     def gather(
         self, rows: Array, *, upper: int, n_step: int, gamma: float, history: int, horizon: int,
-        asked: Array,
+        proposed: Array,
     ) -> Batch:  # fmt: skip
         """The transitions that end in `rows` (n,), see `Replay.gather`."""
         store, columns = self._store, self._store.columns
         out = self._buffer(len(rows), history, horizon)
         first = _take(columns["prev"], rows)
         if horizon > 1:
-            last = self._chunk(rows, upper, horizon, gamma, asked, out)
+            last = self._chunk(rows, upper, horizon, gamma, proposed, out)
         else:
             _take(store.action, rows, out.action)
-            if len(asked):
-                out.action[asked] = store.asked[rows[asked]]
+            if len(proposed):
+                out.action[proposed] = store.proposed[rows[proposed]]
             if n_step == 1:
                 last = rows
                 _take(columns["reward"], rows, out.reward)
@@ -50,7 +50,7 @@ class Gatherer:
         return out
 
     def _chunk(
-        self, rows: Array, upper: int, horizon: int, gamma: float, asked: Array, out: Batch
+        self, rows: Array, upper: int, horizon: int, gamma: float, proposed: Array, out: Batch
     ) -> Array:
         """The next `horizon` actions and their rewards, as n-step returns of the horizon's length
         (Q-chunking, Li et al., 2507.07969, eq. 4).
@@ -62,12 +62,12 @@ class Gatherer:
         columns, valid = self._store.columns, out.valid
         assert valid is not None
         wanted = np.zeros(len(rows), bool)
-        wanted[asked] = True
+        wanted[proposed] = True
 
         def actions(at: Array) -> Array:
             found = self._store.action[at]
-            if len(asked):
-                found[wanted] = self._store.asked[at[wanted]]
+            if len(proposed):
+                found[wanted] = self._store.proposed[at[wanted]]
             return found
 
         last, on = rows, np.ones(len(rows), bool)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from robot_rl.data import codec
-from robot_rl.data.manifest import read_manifest, require_spec
+from robot_rl.data.manifest import VERSION, read_manifest, require_spec
 from robot_rl.data.old_format import modern, stored_dtype
 from robot_rl.data.segments import first_position, list_segments, read_payload, segment_name, walk
 from robot_rl.errors import DataError
@@ -57,6 +57,7 @@ class LogReader:
         self.amendments: list[amendment.Amendment] = []
         """Amendments met so far, in log order, those before the start position included."""
         self._stored = stored_dtype(self.manifest.version, self.spec)
+        self._old = self.manifest.version != VERSION
         self._file: Path | None = None
         self._handle, self._offset, self._read = -1, 0, 0
         self._rest: LogChunk | None = None
@@ -129,7 +130,8 @@ class LogReader:
             records = codec.decode(payload, header.count, self.spec, self._stored)
         else:
             records = np.frombuffer(payload, self._stored)
-        records = modern(records, self.spec)
+        if self._old:
+            records = modern(records, self.spec)
         records.flags.writeable = False
         return records
 

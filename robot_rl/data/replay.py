@@ -118,10 +118,12 @@ class Replay:
     def extend(self, header: ChunkHeader, records: Array) -> None:
         """Takes a chunk from the log; position, actor and epoch are the header's.
 
-        Raises PoisonedDataError on NaN or infinity, DataError on records that were taken already,
-        ConfigError on one actor more than there are streams.
+        The log's records are known to be finite, since both ways into it look (the log committer,
+        `LogWriter.append`), and its checksums have been read: they are not scanned again. Raises
+        DataError on records that were taken already, ConfigError on one actor more than there are
+        streams.
         """
-        self._check(records, header.actor)
+        self._check_layout(records, header.actor)
         if header.position < self.position:
             raise DataError(
                 f"replay: records of position {header.position} after {self.position}; valid: in "
@@ -135,8 +137,13 @@ class Replay:
             self._amend_again(ring, header, records)
 
     def add(self, pool: PoolName, records: Array) -> None:
-        """Takes a dataset's episodes into a pool, one after the other, each from its START on."""
-        self._check(records, f"the dataset for '{pool}'")
+        """Takes a dataset's episodes into a pool, one after the other, each from its START on.
+
+        Raises PoisonedDataError on NaN or infinity: a dataset may be of any origin."""
+        what = f"the dataset for '{pool}'"
+        self._check_layout(records, what)
+        if why := poisoned(records):
+            raise PoisonedDataError(f"replay: records of {what} refused: {why}; valid: finite")
         ring = self._datasets.get(pool)
         room = 0 if ring is None else ring.rows - ring.head
         if len(records) > room:
@@ -208,13 +215,13 @@ class Replay:
 
     def gather(
         self, rows: Array, *, upper: int = END, n_step: int = 1, gamma: float, history: int = 1,
-        horizon: int = 1, asked: Array = NOWHERE,
+        horizon: int = 1, proposed: Array = NOWHERE,
     ) -> Batch:  # fmt: skip
-        """The batch of drawn rows, see `sample`; at the places `asked` with the action that the
-        robot was asked for in place of the executed one."""
+        """The batch of drawn rows, see `sample`; at the places `proposed` with the action that the
+        policy proposed in place of the executed one."""
         return self._gatherer.gather(
             rows, upper=upper, n_step=n_step, gamma=gamma, history=history, horizon=horizon,
-            asked=asked,
+            proposed=proposed,
         )  # fmt: skip
 
     def observations(self, upper: int = END) -> dict[str, Array]:
@@ -250,11 +257,9 @@ class Replay:
         self._known[key] = [part for part in parts if part[3] > part[2]]
         return self._known[key]
 
-    def _check(self, records: Array, sender: str) -> None:
+    def _check_layout(self, records: Array, sender: str) -> None:
         if records.dtype != self._dtype:
             raise SpecError(f"replay: records of {sender} have another dtype than the spec's")
-        if why := poisoned(records):
-            raise PoisonedDataError(f"replay: records of {sender} refused: {why}; valid: finite")
 
     def _ring(self, actor: str) -> Ring:
         if actor not in self._actors:

@@ -161,9 +161,9 @@ class Ring:
         store, columns = self._store, self._store.columns
         for name, array in store.obs.items():
             array[at] = records[f"obs.{name}"]
-        store.action[at] = store.asked[at] = records["action"]
+        store.action[at] = store.proposed[at] = records["action"]
         own = (records["source"] == Source.POLICY) | (records["source"] == Source.RANDOM)
-        store.asked[at][own] = records["proposed"][own]
+        store.proposed[at][own] = records["proposed"][own]
         for name in ("reward", "sequence", "episode", "step", "source", "success"):
             columns[name][at] = records[name]
         if self._reward != (1.0, 0.0):

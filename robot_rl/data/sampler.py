@@ -1,10 +1,10 @@
 """What an agent's `Sampling` declares, drawn from a replay: pools in fixed shares of each batch
 (symmetric sampling: RLPD, 2302.02948, sec. 4.1).
 
-Two views of one step: the robot was asked for one action and executed another wherever a limit, a
-wall or a contact took something away. Both transitions are true. Learnt from executed actions
-alone, a critic never hears what came of a proposal that was cut short, believes the best of it and
-the policy pushes on for ever; so a share of the online rows carries the proposal.
+Two views of one step: the policy proposed one action and the robot executed another wherever a
+limit, a wall or a contact took something away. Both transitions are true. Learnt from executed
+actions alone, a critic has no data on a proposal that was cut short, overestimates it, and the
+policy pushes on for ever; so a share of the online rows carries the proposal.
 
 Trap: the rows of the pools must be interleaved before a block is sliced into batches, or one update
 would see demonstrations only.
@@ -70,7 +70,7 @@ class _Plan:
     """Which rows of a block come from which pool, while the same pools hold anything."""
 
     places: tuple[tuple[PoolName, Array], ...]
-    asked: Array
+    proposed: Array
     demo: Array
     weight: Array | None
 
@@ -109,7 +109,7 @@ class Sampler:
                 rows[place] = replay.draw(len(place), rng, pool, upper, wants.history, since)
         batch = replay.gather(
             rows, upper=upper, n_step=wants.n_step, gamma=wants.discount, history=wants.history,
-            horizon=wants.horizon, asked=plan.asked,
+            horizon=wants.horizon, proposed=plan.proposed,
         )  # fmt: skip
         return replace(batch, demo=plan.demo, weight=plan.weight)
 

@@ -44,9 +44,9 @@ class Store:
     """Per observation (rows, ...), the spec's dtype."""
     action: Array
     """Executed (rows, dim) float32."""
-    asked: Array
-    """What the robot was asked to do (rows, dim) float32: the policy's proposal before any limit,
-    where the policy or chance chose; else the executed action."""
+    proposed: Array
+    """The policy's proposal before any limit (rows, dim) float32, where the policy or chance
+    chose; else the executed action."""
     columns: dict[str, Array]
     """See COLUMNS, each (rows,); "return_to_go" float32 where it is kept."""
 
@@ -80,7 +80,7 @@ def allocate(
     return Store(
         obs={array.name: np.zeros((rows, *array.shape), array.dtype) for array in spec.observation},
         action=np.zeros((rows, spec.action_dim), np.float32),
-        asked=np.zeros((rows, spec.action_dim), np.float32),
+        proposed=np.zeros((rows, spec.action_dim), np.float32),
         columns={name: np.zeros(rows, dtype) for name, dtype in columns.items()},
     )
 

@@ -1,4 +1,4 @@
-"""The actors' address of ingest: who may come in, what they send, and what they are told."""
+"""The actors' address of ingest: who may come in, what they send, and what they are sent."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class ActorEndpoint:
         elif isinstance(parsed, p.Hello):
             self._hello(message, parsed)
         elif isinstance(parsed, p.SetControl):
-            self._steer(message.peer, parsed)
+            self._set_control(message.peer, parsed)
         elif isinstance(parsed, p.Amend):
             self._amend(message, session, parsed.after)
         elif isinstance(parsed, p.Ask):
@@ -133,7 +133,7 @@ class ActorEndpoint:
         changed = self.sessions.share(self.learner_endpoint.granted, steps, time.monotonic())
         self.shared = changed or self.shared
 
-    def tell(self) -> None:
+    def announce(self) -> None:
         """Every actor the news, and the weights that it waits for."""
         for peer, session in self.sessions.sessions.items():
             self.send_part(peer, session, None)
@@ -197,9 +197,9 @@ class ActorEndpoint:
             self.warnings.count_garbage(f"amendment: {error}")
             self.refuse(peer, str(error))
 
-    def _steer(self, peer: bytes, command: p.SetControl) -> None:
+    def _set_control(self, peer: bytes, command: p.SetControl) -> None:
         try:
-            self.learner_endpoint.steer(command)
+            self.learner_endpoint.set_control(command)
         except WireError as error:
             self.warnings.count_refused(str(error))
             self.refuse(peer, str(error), retry=False)

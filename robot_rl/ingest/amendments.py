@@ -18,7 +18,7 @@ class Amendments:
 
     amendments = Amendments(committer, books, (a.token for a in read_amendments(log)))
     amendments.take(body, answer)           # after what came before it was committed
-    amendments.tell()                       # after committer.durable()
+    amendments.announce()                       # after committer.durable()
     """
 
     committer: LogCommitter
@@ -60,7 +60,7 @@ class Amendments:
             self.committer.amend(amendment)
             self._waiting[token] = [answer]
 
-    def tell(self) -> None:
+    def announce(self) -> None:
         """Answers whoever waits for what is durable now."""
         for token in self.committer.amended():
             self.durable.add(token)

@@ -58,7 +58,7 @@ class LearnerEndpoint:
                     self._grant = parsed
                     self._take_grant()
                 case p.SetControl():
-                    self.steer(parsed)
+                    self.set_control(parsed)
                 case p.Amend():
                     self.amend(message.body, self.answer(message.peer))
                 case p.Part():
@@ -79,7 +79,7 @@ class LearnerEndpoint:
         """Sends an answer about an amendment to a peer of this address."""
         return lambda amended: self.router.send(peer, p.encode(amended))
 
-    def steer(self, command: p.SetControl) -> None:
+    def set_control(self, command: p.SetControl) -> None:
         """An operator's command; WireError where it is for an actor that nobody knows."""
         known = self.known()
         if command.actor and command.actor not in known:

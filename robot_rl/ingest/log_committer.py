@@ -64,7 +64,7 @@ class Gap(DataError):
 
 
 class LogCommitter:
-    """Takes chunks, commits them in groups, tells what may be acknowledged.
+    """Takes chunks, commits them in groups, says what may be acknowledged.
 
     committer.take(book, extra, body)      # one message
     committer.commit(book)                 # all that came meanwhile, in one append

@@ -91,7 +91,7 @@ class IngestServer:
         if learner_endpoint.news or (actor_endpoint.shared and now - self._told > GRANT_MS / 1000):
             learner_endpoint.news = actor_endpoint.shared = False
             self._told = now
-            actor_endpoint.tell()
+            actor_endpoint.announce()
 
     def close(self) -> None:
         """Syncs and closes the log, frees the sockets."""
@@ -154,4 +154,4 @@ class IngestServer:
                 ack = p.Ack(book.actor, book.epoch, book.acknowledged)
                 self.router.send(peer, p.encode(ack))
         if self.actor_endpoint.amendments is not None:
-            self.actor_endpoint.amendments.tell()
+            self.actor_endpoint.amendments.announce()

@@ -1,4 +1,4 @@
-"""What ingest has to complain of: counted all, said at a bounded rate."""
+"""What ingest refused or dropped: all counted, reported at a bounded rate."""
 
 from __future__ import annotations
 

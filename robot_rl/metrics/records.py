@@ -22,7 +22,7 @@ Figures: TypeAlias = dict[str, float | None]
 class RunRecord(msgspec.Struct, frozen=True, tag_field="kind", tag="run", kw_only=True):
     """The start of a session of the run; a resumed run has several.
 
-    A learner alone leaves a second one when its first actor has told it the task.
+    A learner alone leaves a second one when its first actor has sent the task.
     """
 
     t: float = 0.0

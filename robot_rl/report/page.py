@@ -115,7 +115,7 @@ def _video(run: RunData) -> dict[str, str] | None:
 
 
 def _times(run: RunData) -> dict[str, dict[str, float]]:
-    """Seconds by stage of the learner and of each actor; without those that tell none."""
+    """Seconds by stage of the learner and of each actor; without those that report none."""
     found = {"Learner": stage_seconds(run.metrics.learner)}
     for actor in sorted({record.actor for record in run.metrics.actors}):
         found[actor] = stage_seconds([r for r in run.metrics.actors if r.actor == actor])

@@ -28,7 +28,7 @@ class Feeder:
         replay: Replay,
         on_episode: Callable[[EpisodeSummary, int], None] | None = None,
     ) -> None:
-        """`on_episode` is told of each whole episode with the steps in replay at its end."""
+        """`on_episode` is called with each whole episode and the steps in replay at its end."""
         self._reader, self._replay = reader, replay
         self._tally, self._on_episode = EpisodeTally(), on_episode
         self._pending: deque[tuple[ChunkHeader, Array]] = deque()

@@ -2,7 +2,7 @@
 
 Each block of its schedule samples only log positions below the block's (see schedule.py), so that
 given the log and the seed the learner is a pure function; a resumed one ends bit-equal. Without a
-log it learns from datasets, without a link nobody is told.
+log it learns from datasets, without a link nothing is published.
 """
 
 from __future__ import annotations
@@ -72,6 +72,8 @@ class Learner:
     progress: Progress = field(default_factory=Progress)
     _positions: dict[int, int] = field(default_factory=lambda: {0: 0})
     """Log position behind so many training steps."""
+    _plants: dict[str, list[str]] = field(default_factory=dict)
+    """By actor, see `_note_plants`."""
 
     def run(self, stopping: Callable[[], bool]) -> bool:
         """Updates to the schedule's end (True) or until `stopping()` (False); saves both ways."""
@@ -188,7 +190,9 @@ class Learner:
         updates = progress.block * utd
         known = feeder.steps + feeder.waiting if feeder is not None else 0
         life = max(now - progress.started, 1e-9)
-        queues, staleness = depths(self.link.stats() if self.link is not None else None)
+        stats = self.link.stats() if self.link is not None else None
+        self._note_plants(stats)
+        queues, staleness = depths(stats)
         self.metrics.write(
             LearnerRecord(
                 step=feeder.steps if feeder is not None else progress.step,
@@ -202,6 +206,14 @@ class Learner:
                 seconds={"wait": progress.idle_s, "learn": life - progress.idle_s},
             )
         )
+
+    def _note_plants(self, stats: Stats | None) -> None:
+        """An event, once, for an actor whose robot differs from the log's where it may."""
+        for actor in stats.actors if stats is not None else ():
+            if actor.plant and self._plants.get(actor.actor) != actor.plant:
+                self._plants[actor.actor] = actor.plant
+                text = f"{actor.actor} has another plant than the log: {'; '.join(actor.plant)}"
+                self.metrics.event(text, self.progress.step)
 
 
 def depths(stats: Stats | None) -> tuple[dict[str, int], float | None]:

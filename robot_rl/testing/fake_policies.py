@@ -12,7 +12,7 @@ from robot_rl.types import Array, Observation, Plan
 
 
 class PlannerOf:
-    """Implements `Policy`: plans of `horizon` actions, each of which tells which one it is.
+    """Implements `Policy`: plans of `horizon` actions, each of which says which one it is.
 
     Action j of the plan made at step s is (s + j) / 1000 in every dimension, plus the version: so a
     test reads from an executed action which plan it came from and which place it had there. The

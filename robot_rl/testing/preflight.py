@@ -26,7 +26,7 @@ PATIENCE_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class FirstLook:
-    """What a reset and some steps told."""
+    """What a reset and some steps showed."""
 
     steps: int
     ended: bool

@@ -47,7 +47,7 @@ class FileLock:
 
     def identity(self) -> int:
         """63 bits that name this very lock among those of all hosts, whoever holds it: of this
-        host's boot and the lock's file. Random where the host does not tell its boot."""
+        host's boot and the lock's file. Random where the host does not name its boot."""
         try:
             boot = BOOT_ID.read_bytes()
         except OSError:

@@ -53,7 +53,7 @@ class LinkStatus(IntEnum):
 
 
 class MailState(NamedTuple):
-    """What the I/O process tells the actor."""
+    """What the I/O process says to the actor."""
 
     weights_file: int = 0
     weights_half: int = 0

@@ -1,6 +1,6 @@
 """What ZeroMQ's socket monitor knows and send() never says: why a handshake failed.
 
-With a wrong key `send` raises nothing and nothing arrives. The monitor tells within milliseconds
+With a wrong key `send` raises nothing and nothing arrives. The monitor shows it within milliseconds
 which of the two sides refused, and here that becomes a line with a remedy.
 """
 

@@ -27,7 +27,7 @@ class OperatorLink:
 
     with OperatorLink("tcp://gpu-host:5601", keys=folder.client(Role.OPERATOR)) as link:
         print(link.stats().steps)
-        link.steer(ControlKind.PAUSE, "arm-left")
+        link.set_control(ControlKind.PAUSE, "arm-left")
     """
 
     def __init__(
@@ -48,7 +48,9 @@ class OperatorLink:
                 return answer
         raise self._silence(timeout_s)
 
-    def steer(self, kind: p.ControlKind, actor: str = "", timeout_s: float = ANSWER_S) -> p.Stats:
+    def set_control(
+        self, kind: p.ControlKind, actor: str = "", timeout_s: float = ANSWER_S
+    ) -> p.Stats:
         """Commands one actor, or everyone, and gives the statistics with that command in force."""
         self._dealer.send(p.encode(p.SetControl(kind, actor)))
         stats = self.stats(timeout_s)

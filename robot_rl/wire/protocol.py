@@ -165,7 +165,7 @@ class Grant(msgspec.Struct, frozen=True, tag="grant"):
     of the credit is told of the version too (see News)."""
 
 
-class SetControl(msgspec.Struct, frozen=True, tag="steer"):
+class SetControl(msgspec.Struct, frozen=True, tag="control"):
     """The learner or a console commands the actors."""
 
     kind: ControlKind

@@ -27,7 +27,7 @@ class WeightFetch:
         self._ask(dealer, self.mailbox.state.weights_version, -1, now)
 
     def repair(self, dealer: Dealer, newest: int, now: float) -> None:
-        """Asks for `newest` where the standing request, or the answer to it, was lost."""
+        """Asks for `newest` where the waiting request, or the answer to it, was lost."""
         missing = newest not in (0, self.mailbox.state.weights_version)
         if missing and now - self._asked_at > FETCH_S:
             self._ask(dealer, newest, 0, now)

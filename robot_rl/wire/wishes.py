@@ -29,6 +29,7 @@ BUTTONS = (
     Event.PAUSE,
     Event.DISCARD,
     Event.REWIND,
+    Event.UNDO,
 )
 """What can be pressed; a press is kept as its time. REWIND is held and presses again and again."""
 MOTION = 8

@@ -53,9 +53,8 @@ def test_take_over_hand_back_stop_and_rearm(
     reason = until("the latched fault", lambda: holding(run.runtime).get(ACTOR))
     assert "emergency stop" in reason
     until("the page says so", lambda: "FAULT" in body(page))
-    folder = run.log.parent / "run"
+    folder, before = run.log.parent / "run", run.latest()
     subprocess.run([sys.executable, "-m", "robot_rl.cli", "rearm", str(folder)], check=True)
-    before = run.latest()
     run.when("it goes on", lambda now: now.episode > before.episode and now.index > 2)
     until("the page says so", lambda: "FAULT" not in body(page))
     page.quit()

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from log_streams import SPEC, chunk_header, episode
 
-from robot_rl.data import store
+from robot_rl.data import log_writer, store
+from robot_rl.data import replay as replay_module
+from robot_rl.data.log_reader import LogReader
+from robot_rl.data.log_writer import LogWriter
 from robot_rl.data.replay import Replay
 from robot_rl.errors import ConfigError, DataError, PoisonedDataError, SpecError
+from robot_rl.ingest import log_committer
+from robot_rl.runtime.feed import Feeder
 from robot_rl.specs import ArraySpec
+from robot_rl.types import Array
+from robot_rl.wire.chunk import pack_header
+from robot_rl.wire.record import poisoned
 
 
 def test_too_much_memory_is_refused_before_it_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -42,15 +51,37 @@ def test_reading_too_far_ahead_is_an_error_not_another_sample() -> None:
         replay.sample(1, np.random.default_rng(0), upper=25)
 
 
+def test_values_are_looked_at_once_on_the_way_from_an_actor_into_replay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[str] = []
+    for module in (log_committer, log_writer, replay_module):
+        name = module.__name__
+
+        def counted(records: Array, name: str = name) -> str:
+            looks.append(name)
+            return poisoned(records)
+
+        monkeypatch.setattr(module, "poisoned", counted)
+    with LogWriter.create(tmp_path / "log", SPEC) as log:
+        rows = episode(4)
+        committer = log_committer.LogCommitter(log, rows.dtype, 0.0)
+        book = log_committer.LifeBook("a", 1)
+        committer.take(book, pack_header(chunk_header(rows, 0)), rows.tobytes())
+        committer.commit(book)
+        replay = Replay(SPEC, 100)
+        Feeder(LogReader(tmp_path / "log"), replay).advance(4)
+    assert replay.size("online") == 4
+    assert looks == ["robot_rl.ingest.log_committer"]
+
+
 def test_bad_records_are_refused() -> None:
     replay = Replay(SPEC, 100, datasets={"demo": 10})
     rows = episode(4)
     for name in ("action", "reward", "obs.state"):
         bad = rows.copy()
         bad[name][2] = np.inf
-        with pytest.raises(PoisonedDataError, match=f"{name} of sequence 2"):
-            replay.extend(chunk_header(bad, 0), bad)
-        with pytest.raises(PoisonedDataError, match="dataset for 'demo'"):
+        with pytest.raises(PoisonedDataError, match=f"dataset for 'demo'.*{name} of sequence 2"):
             replay.add("demo", bad)
     other = replace(SPEC, observation=(ArraySpec("state", (4,)),))
     with pytest.raises(SpecError, match="another dtype"):

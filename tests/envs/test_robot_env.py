@@ -14,10 +14,10 @@ from robot_rl.envs.actions import ActionConfig
 from robot_rl.envs.robot_env import RobotEnv
 from robot_rl.envs.tasks.pick_cube import PickCube
 from robot_rl.envs.tasks.reach import Reach
-from robot_rl.errors import ConfigError, PoisonedDataError, SpecError
+from robot_rl.errors import ConfigError, PoisonedDataError, RobotFault, SpecError
 from robot_rl.interfaces import Bundle, World
 from robot_rl.testing.check_env import check_env
-from robot_rl.testing.fakes import FakeRobot, FakeTask, FakeWorld, fake_bundle
+from robot_rl.testing.fakes import FakeCamera, FakeRobot, FakeTask, FakeWorld, fake_bundle
 from robot_rl.types import Array, LimitStage, Outcome, RobotState
 
 DOWN = np.array([0, 0, 1.0, 0, 0, 0, 1.0], np.float32)
@@ -175,6 +175,48 @@ def test_a_fault_ends_the_episode() -> None:
     now = env.step(np.zeros(7, np.float32))
     assert (now.terminated, now.truncated, now.fault) == (False, True, "reflex")
     assert now.stage == LimitStage.FAULT
+
+
+@pytest.mark.parametrize("why", ["lost: the device gives no more frames", "frozen"])
+def test_a_camera_that_nobody_may_act_on_stops_the_robot(why: str) -> None:
+    bundle = fake_bundle(["eye", "side"])
+    env = RobotEnv(bundle, FakeTask(), ("eye", "side"))
+    env.reset(seed=0)
+    camera = env.cameras["side"]
+    assert isinstance(camera, FakeCamera)
+    assert env.step(env.hold()).fault == ""
+    camera.fault = why
+    now = env.step(env.hold())
+    assert (now.truncated, now.fault) == (True, f"camera 'side': {why}")
+    assert bundle.robot.read().fault == f"camera 'side': {why}", "the robot itself holds"
+    with pytest.raises(RobotFault, match="camera 'side'"):
+        env.reset(seed=1)
+    env.rearm()
+    with pytest.raises(RobotFault, match=f"camera 'side': {why[:4]}"):
+        env.reset(seed=1)
+    camera.fault = ""
+    env.rearm()
+    env.reset(seed=1)
+    assert env.step(env.hold()).fault == ""
+
+
+@pytest.mark.parametrize("bundle", [fake_bundle(), make()], ids=["fake", "simulated"])
+def test_nothing_is_placed_on_the_reset_of_a_stopped_robot(bundle: Bundle) -> None:
+    env = RobotEnv(bundle, FakeTask())
+    env.reset(seed=0)
+    for _ in range(3):
+        env.step(DOWN)
+    env.trip("stopped by a person")
+    env.step(env.hold())
+    before = env.robot.read()
+    with pytest.raises(RobotFault, match="stopped by a person; a person re-arms"):
+        env.reset(seed=1)
+    after = env.robot.read()
+    assert (after.boot_id, after.stamp_ns) == (before.boot_id, before.stamp_ns)
+    np.testing.assert_array_equal(after.pose, before.pose)
+    env.rearm()
+    assert env.reset(seed=1).boot_id != before.boot_id
+    env.close()
 
 
 def test_a_robot_at_rest_between_episodes_waits_for_no_command() -> None:

@@ -29,7 +29,7 @@ def main(log: Path, steps: int) -> int:
     reader = LogReader(log)
     replay = Replay(reader.spec, CAPACITY, streams=STREAMS)
     store = replay.store
-    for array in (*store.obs.values(), store.action, store.asked, *store.columns.values()):
+    for array in (*store.obs.values(), store.action, store.proposed, *store.columns.values()):
         array.fill(0)
     feeder, rng = Feeder(reader, replay), np.random.default_rng(0)
     heard, said = time.monotonic(), False

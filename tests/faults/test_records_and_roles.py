@@ -65,7 +65,7 @@ def an_amendment_is_taken_once(folder: Path) -> None:
     answers: list[p.Amended] = []
     for _ in range(3):
         amendments.take(body, answers.append)
-        amendments.tell()
+        amendments.announce()
     if (count := len(read_amendments(folder / "log"))) != 1:
         raise Broken(f"the amendment is in the log {count} times")
     assert len(answers) == 3

@@ -79,13 +79,13 @@ def revoked_key(world: World, keys: Keys) -> None:
         raise Broken(f"{records(world)} records, 31 before the key was revoked")
 
 
-def viewer_steers(world: World, keys: Keys) -> None:
+def viewer_commands(world: World, keys: Keys) -> None:
     """A viewer would like to stop every robot."""
     world.start_side("ingest")
     wait_for("ingest", lambda: "READY" in world.output("ingest"))
     viewer = keys.viewer.client(Role.VIEWER)
     with OperatorLink(world.addresses[0], keys=viewer) as link, suppress(HandshakeError):
-        link.steer(ControlKind.STOP)
+        link.set_control(ControlKind.STOP)
     if world.learner().wait_connected(20).control.number:
         raise Broken("a viewer's command was obeyed")
 
@@ -120,16 +120,16 @@ def test_revoked_key_twin(tmp_path: Path) -> None:
         revoked_key(world, keys)
 
 
-def test_viewer_steers(tmp_path: Path) -> None:
+def test_viewer_commands(tmp_path: Path) -> None:
     keys = Keys(tmp_path)
     with World(tmp_path, settings=keys.settings(keys.robot)) as world:
-        viewer_steers(world, keys)
+        viewer_commands(world, keys)
 
 
-def test_viewer_steers_twin(tmp_path: Path) -> None:
+def test_viewer_commands_twin(tmp_path: Path) -> None:
     settings = (keys := Keys(tmp_path)).settings(keys.robot)
     with (
         World(tmp_path, settings=settings, without=("roles",)) as world,
         pytest.raises(Broken, match="obeyed"),
     ):
-        viewer_steers(world, keys)
+        viewer_commands(world, keys)

@@ -165,7 +165,7 @@ class Session(RuleBasedStateMachine):
         number=st.integers(0, CLIENTS - 1),
         kind=st.sampled_from(p.ControlKind),
     )
-    def steer(self, number: int, kind: p.ControlKind) -> None:
+    def set_control(self, number: int, kind: p.ControlKind) -> None:
         """A console's command; on a private address anyone of this user may give it."""
         client = self.pick(number)
         self.world.control = p.Control(self.world.control.number + 1, kind)

@@ -1,5 +1,5 @@
 """What a user adds costs one file and one YAML: plans of 8, an operator with REWIND, two arms,
-joint commands. Nothing else is edited."""
+joint commands, a judge that decides late. Nothing else is edited."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from robot_rl.config import load_config
-from robot_rl.factory import make_env, make_operator, make_policy
+from robot_rl.errors import ConfigError
+from robot_rl.factory import make_env, make_judge, make_operator, make_policy
+from robot_rl.rollout.judge import AskingJudge
 from robot_rl.rollout.loop import Rollout
 from robot_rl.rollout.placement import Inline
 from robot_rl.testing.check_env import check_env
@@ -19,6 +21,7 @@ from robot_rl.types import Source
 
 MODULE = '''
 import time
+from dataclasses import replace
 import numpy as np
 from robot_rl.testing.fake_policies import PlannerOf
 from robot_rl.testing.fakes import FakeTask, fake_bundle
@@ -55,12 +58,32 @@ class ThereAndBack:
 
     def close(self):
         pass
+
+
+class Late:
+    """Three looks after an episode's end it was a success."""
+
+    def __init__(self, looks: int):
+        self.looks = looks
+
+    def reset(self):
+        self.seen = 0
+
+    def judge(self, step, events):
+        return step
+
+    def conclude(self, step, events):
+        self.seen += 1
+        if self.seen <= self.looks:
+            return None
+        return replace(step, success=1, reward=1.0, terminated=True, truncated=False)
 '''
 FILES = {
     "robot/two_arms.yaml": "_target_: my_fakes.arms\nn_arms: 2\n",
     "robot/joints.yaml": "_target_: my_fakes.arms\njoint: true\n",
     "task/both.yaml": "_target_: my_fakes.Task\nn_arms: 2\n",
     "task/one.yaml": "_target_: my_fakes.Task\n",
+    "judge/late.yaml": "_target_: my_fakes.Late\nlooks: 3\n",
     "teleop/back.yaml": "_target_: my_fakes.ThereAndBack\n",
     "teleop/crowd.yaml": "_target_: robot_rl.rollout.operators.Several\n"
     "operators:\n  - _target_: my_fakes.ThereAndBack\n"
@@ -122,6 +145,21 @@ def test_they_roll_together(folder: Path, words: tuple[str, ...], teleop: str) -
     assert max(step.plan for step in kept.steps) >= 3
     goals = [float(step.commanded[0]) for step in kept.steps]
     assert goals[4:7] == pytest.approx(goals[2::-1], abs=1e-4), "back along the way it came"
+
+
+def test_a_judge_that_decides_late_is_one_file_too(folder: Path) -> None:
+    cfg = configured(folder, *CASES[0], "judge=late")
+    env = make_env(cfg)
+    policy = Inline(make_policy(cfg, env.spec, seed=0))
+    rollout = Rollout(env, policy, judge=make_judge(cfg), sink=(kept := Kept()))
+    assert rollout.episode(0).success == 1
+    assert [step.success for step in kept.steps] == [0] * 23 + [1]
+    assert kept.steps[-1].terminated
+    assert isinstance(make_judge(configured(folder, *CASES[0], "judge=asking")), AskingJudge)
+    with pytest.raises(
+        ConfigError, match=r"'look' is no parameter of my_fakes\.Late: did you mean"
+    ):
+        make_judge(configured(folder, *CASES[0], "judge=late", "+judge.look=2"))
 
 
 class Kept:

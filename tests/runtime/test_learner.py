@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -13,6 +14,7 @@ from robot_rl.data.log_reader import LogReader
 from robot_rl.data.log_writer import LogWriter
 from robot_rl.data.sampler import Sampler, replay_for
 from robot_rl.interfaces import Schedule
+from robot_rl.metrics.reader import read_metrics
 from robot_rl.metrics.writer import MetricsWriter
 from robot_rl.runtime.checkpoint import load_checkpoint, newest_checkpoint
 from robot_rl.runtime.feed import Feeder
@@ -22,6 +24,7 @@ from robot_rl.runtime.settings import LearnerSettings
 from robot_rl.sampling import Block
 from robot_rl.specs import ArraySpec, EnvSpec
 from robot_rl.types import Array
+from robot_rl.wire.protocol import ActorStats, Stats
 from robot_rl.wire.record import Kind, record_dtype
 
 SPEC = EnvSpec(
@@ -56,6 +59,30 @@ class SilentLink:
 
     def stats(self) -> None:
         """Ingest has not answered yet."""
+
+
+class PlantLink(SilentLink):
+    """As ingest answers where one actor's robot has other limits; it is away in between."""
+
+    def stats(self) -> Stats:  # type: ignore[override]
+        zeros = dict.fromkeys(("records", "steps", "allowed", "heard_ms", "actor_age_ms"), 0)
+        zeros |= dict.fromkeys(("ring_depth", "spool_bytes", "used_version", "quarantined"), 0)
+        flags = {"connected": True, "paused": False, "resting": False}
+        plant = ["force: 20 != 30"] if len(self.published) % 2 else []
+        one = ActorStats(actor="arm-b", epoch=1, plant=plant, **zeros, **flags)
+        names = [f.name for f in msgspec.structs.fields(Stats) if f.required and f.name != "actors"]
+        return Stats(actors=[one], **dict.fromkeys(names, 0))  # type: ignore[arg-type]
+
+
+def test_another_plant_is_an_event_once(log: Path, tmp_path: Path) -> None:
+    made = learner(log, tmp_path / "run")
+    made.link = PlantLink()  # type: ignore[assignment]
+    assert made.run(lambda: False)
+    made.metrics.close()
+    texts = [event.text for event in read_metrics(tmp_path / "run").events]
+    assert [text for text in texts if "plant" in text] == [
+        "arm-b has another plant than the log: force: 20 != 30"
+    ]
 
 
 @pytest.fixture

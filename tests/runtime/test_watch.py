@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from robot_rl.cli import main
-from robot_rl.commands.watch import standing
+from robot_rl.commands.watch import condition
 from robot_rl.wire.key_files import Role
 from robot_rl.wire.keys import KeyFolder
 from robot_rl.wire.protocol import ActorStats, ControlKind
@@ -146,8 +146,8 @@ def test_what_a_person_is_told_of_a_pause(
     paused: bool, resting: bool, age_ms: int, connected: bool, words: str
 ) -> None:
     actor = ActorStats("a", 1, connected, 1, 1, 1, 20, age_ms, 0, 0, 1, 0, paused, resting)
-    assert standing(actor, ControlKind.PAUSE) == words
-    assert standing(actor, ControlKind.RUN) == words.replace(", not heard to pause yet", "")
+    assert condition(actor, ControlKind.PAUSE) == words
+    assert condition(actor, ControlKind.RUN) == words.replace(", not heard to pause yet", "")
 
 
 def test_an_actor_without_its_key_listed_ends_with_the_reason(

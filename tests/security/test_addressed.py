@@ -32,11 +32,11 @@ def test_one_actor_is_paused_and_the_other_goes_on(wire: WireHarness, hosts: Hos
     ingest = serve(wire, hosts.learner)
     links = {name: recording(wire, robot, name) for name in ("a", "b")}
     with OperatorLink(wire.addresses[0], keys=viewer) as wall, pytest.raises(HandshakeError):
-        wall.steer(PAUSE, "a")
+        wall.set_control(PAUSE, "a")
     with OperatorLink(wire.addresses[0], keys=operator) as desk:
         with pytest.raises(HandshakeError, match="actor 'c' is not known here; valid: a, b"):
-            desk.steer(PAUSE, "c")
-        stats = desk.steer(PAUSE, "a")
+            desk.set_control(PAUSE, "c")
+        stats = desk.set_control(PAUSE, "a")
         assert stats.control == Control()
         assert stats.controls == {"a": Control(1, PAUSE)}
         wait_for("the pause of one", lambda: kinds(links) == [PAUSE, RUN])
@@ -45,15 +45,15 @@ def test_one_actor_is_paused_and_the_other_goes_on(wire: WireHarness, hosts: Hos
         ingest = serve(wire, hosts.learner)
         wait_for("the pause", lambda: desk.stats().control_of("a").kind is PAUSE)
         assert desk.stats().control_of("b").kind is RUN
-        assert desk.steer(PAUSE).controls == {}, "one to everyone ends those to single actors"
+        assert desk.set_control(PAUSE).controls == {}, "one to everyone ends those to single actors"
         wait_for("the pause of both", lambda: kinds(links) == [PAUSE, PAUSE])
-        desk.steer(RUN, "b")
+        desk.set_control(RUN, "b")
         wait_for("one goes on", lambda: kinds(links) == [PAUSE, RUN])
         wire.end(ingest)
         serve(wire, hosts.learner)
         wait_for("the same", lambda: desk.stats().control.kind is PAUSE)
         assert desk.stats().control_of("b").kind is RUN
-        desk.steer(RUN)
+        desk.set_control(RUN)
         wait_for("both go on", lambda: kinds(links) == [RUN, RUN])
     assert not (wire.log_dir / "command.json").exists()
 

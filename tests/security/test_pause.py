@@ -21,7 +21,7 @@ def test_a_pause_outlives_ingest_also_for_actors_that_come_later(
     ingest = serve(wire, hosts.learner)
     recording(wire, robot)
     with OperatorLink(wire.addresses[0], keys=operator) as desk:
-        desk.steer(ControlKind.PAUSE)
+        desk.set_control(ControlKind.PAUSE)
     ingest.send_signal(signal.SIGKILL)
     ingest.wait()
     ingest = serve(wire, hosts.learner)
@@ -29,7 +29,7 @@ def test_a_pause_outlives_ingest_also_for_actors_that_come_later(
     later = wire.link("b", 1)
     wait_for("the pause", lambda: later.control().kind is ControlKind.PAUSE)
     with OperatorLink(wire.addresses[0], keys=operator) as desk:
-        desk.steer(ControlKind.RUN)
+        desk.set_control(ControlKind.RUN)
         wait_for("the command", lambda: later.control().kind is ControlKind.RUN)
     assert not (wire.log_dir / "command.json").exists()
     wire.end(ingest)
@@ -47,7 +47,7 @@ def test_a_paused_actor_that_comes_to_another_ingest_waits_alone(
     ingest = serve(wire, hosts.learner)
     links = {name: recording(wire, robot, name) for name in ("a", "b")}
     with OperatorLink(wire.addresses[0], keys=operator) as desk:
-        desk.steer(ControlKind.PAUSE)
+        desk.set_control(ControlKind.PAUSE)
         wait_for("the pause", lambda: links["a"].control().kind is ControlKind.PAUSE)
         wire.end(ingest)
     (wire.log_dir / "command.json").unlink()
@@ -65,7 +65,7 @@ def test_a_paused_actor_that_comes_to_another_ingest_waits_alone(
         wait_for("another", lambda: paused().get("c") is False)
         assert later.control().kind is ControlKind.RUN
         assert links["a"].control().kind is ControlKind.PAUSE
-        desk.steer(ControlKind.RUN)
+        desk.set_control(ControlKind.RUN)
         wait_for("the command", lambda: not any(paused_of(desk.stats())))
 
 
@@ -93,6 +93,6 @@ def test_a_disk_that_cannot_note_a_pause_does_not_stop_it(wire: WireHarness, hos
     link = recording(wire, robot)
     (wire.log_dir / "command.json.draft").mkdir()
     with OperatorLink(wire.addresses[0], keys=operator) as desk:
-        desk.steer(ControlKind.PAUSE)
+        desk.set_control(ControlKind.PAUSE)
     wait_for("the command", lambda: link.control().kind is ControlKind.PAUSE)
     assert "the command holds, but not beyond a restart" in wire.output("ingest")

@@ -1,4 +1,4 @@
-"""Each role sends what it may and nothing else; an operator steers, a viewer looks."""
+"""Each role sends what it may and nothing else; an operator commands, a viewer looks."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_each_role_sends_what_it_may_and_nothing_else(
         peer.close()
 
 
-def test_an_operator_steers_and_a_viewer_looks(wire: WireHarness, hosts: Hosts) -> None:
+def test_an_operator_commands_and_a_viewer_looks(wire: WireHarness, hosts: Hosts) -> None:
     robot = hosts.client("arm", Role.ACTOR)
     operator = hosts.client("desk", Role.OPERATOR).client(Role.OPERATOR)
     viewer = hosts.client("wall", Role.VIEWER).client(Role.VIEWER)
@@ -91,10 +91,10 @@ def test_an_operator_steers_and_a_viewer_looks(wire: WireHarness, hosts: Hosts) 
     address = wire.addresses[0]
     with OperatorLink(address, keys=operator) as desk, OperatorLink(address, keys=viewer) as wall:
         assert wall.stats().steps == 20
-        assert desk.steer(p.ControlKind.PAUSE).control == p.Control(1, p.ControlKind.PAUSE)
+        assert desk.set_control(p.ControlKind.PAUSE).control == p.Control(1, p.ControlKind.PAUSE)
         wait_for("the command", lambda: link.control().kind is p.ControlKind.PAUSE)
         with pytest.raises(HandshakeError, match=r"role 'viewer' \(key 'wall'\).*valid: Ask"):
-            wall.steer(p.ControlKind.RUN)
+            wall.set_control(p.ControlKind.RUN)
         assert wall.stats().control.kind is p.ControlKind.PAUSE
         hosts.learner.revoke("desk")
         wait_for("the list", lambda: revoked(desk))
@@ -123,18 +123,18 @@ def test_an_operator_that_may_not_connect_is_told(
         link.stats()
 
 
-def test_without_keys_nobody_steers_at_the_actors_address(wire: WireHarness) -> None:
+def test_without_keys_nobody_commands_at_the_actors_address(wire: WireHarness) -> None:
     """But at a private ipc path, where only this user is."""
     serve(wire, None)
     if wire.addresses[0].startswith("ipc"):
         with OperatorLink(wire.addresses[0]) as link:
-            assert link.steer(p.ControlKind.PAUSE).control.number == 1
+            assert link.set_control(p.ControlKind.PAUSE).control.number == 1
         return
     with (
         OperatorLink(wire.addresses[0]) as link,
         pytest.raises(HandshakeError, match=r"an address without keys.*may not send SetControl"),
     ):
-        link.steer(p.ControlKind.STOP)
+        link.set_control(p.ControlKind.STOP)
     assert wire.learner().wait_connected(60).control.number == 0
 
 

@@ -19,7 +19,7 @@ def chosen_precision(wanted: Precision, device: str) -> Literal["float32", "bflo
 
 
 def bfloat16_units() -> list[str]:
-    """The flags of this processor's bfloat16 units; none where it does not tell."""
+    """The flags of this processor's bfloat16 units; none where it does not say."""
     try:
         lines = CPUINFO.read_text().splitlines()
     except OSError:
