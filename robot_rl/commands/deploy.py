@@ -6,7 +6,8 @@ robot-rl deploy runs/reach robot=fr3_sim                 the twin, for compariso
 
 Task, environment and agent are the run's; only robot.… and teleop.… may be given. The interface
 (shapes, rate, action scale, what is judged) must be equal; gains and limits may differ and are
-shown. The first deployment of a run on a robot moves at --first-speed of the robot's speed limits.
+shown. Deployments of a run on a robot move at --first-speed of its speed limits until one at this
+address has ended without a fault; a dry run does not count.
 What came of it is in <run>/deploy/<robot>-<date>.json. Exit code 1 when a fault ended it.
 """
 
@@ -24,7 +25,7 @@ from robot_rl.commands.common import add_config_dir, add_trust, config_folders, 
 from robot_rl.commands.eval import newest_policy, show
 from robot_rl.commands.trust import check_targets
 from robot_rl.config import load_config
-from robot_rl.errors import ConfigError, RobotFault
+from robot_rl.errors import UNREADABLE, ConfigError, RobotFault
 from robot_rl.factory import check_same_spec, make_env, make_judge, make_operator, make_policy
 from robot_rl.report.statistics import wilson_interval
 from robot_rl.rollout.episode import Episode
@@ -58,6 +59,10 @@ class Deployment(msgspec.Struct, frozen=True):
     lengths: list[int]
     takeovers: list[int]
     late_periods: int
+    address: str
+    """Of the robot; "" for one that has none."""
+    dry_run: bool
+    """Whether the robot was read and not commanded."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -66,8 +71,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--episodes", type=int, default=10)
     parser.add_argument("--seed", type=int, default=None, help="first reset seed (the run's own)")
     parser.add_argument("--step", type=int, default=None, help="snapshot to use (the newest)")
-    parser.add_argument("--speed", type=float, default=None, help="share of the speed limits (1)")
-    parser.add_argument("--first-speed", type=float, default=0.3, help="the same, first time (0.3)")
+    parser.add_argument(
+        "--speed",
+        type=float,
+        default=None,
+        help="share of the speed limits (--first-speed, later 1)",
+    )
+    parser.add_argument(
+        "--first-speed",
+        type=float,
+        default=0.3,
+        help="the same, until one ended without a fault (0.3)",
+    )
     add_config_dir(parser)
     add_trust(parser)
 
@@ -81,7 +96,8 @@ def run(options: argparse.Namespace) -> int:
         check_targets(cfg, folder.path, config_folders(options))
     settings = settings_of(cfg)
     robot = str(cfg.choices.robot)
-    speed = speed_of(options, folder.path, robot)
+    address, dry_run = str(cfg.robot.get("address") or ""), bool(cfg.robot.get("dry_run", False))
+    speed = speed_of(options, folder.path, robot, address)
     slow_down(cfg, speed)
     steps, weights, version = newest_policy(folder, cfg, options.step)
     env = make_env(cfg)
@@ -99,7 +115,9 @@ def run(options: argparse.Namespace) -> int:
             operator.close()
     finally:
         env.close()
-    report = deployment(options, robot, speed, plant, done, seed, version, fault, rollout)
+    report = deployment(
+        options, robot, speed, plant, done, seed, version, fault, rollout, address, dry_run
+    )
     path = write(folder.path, report)
     result = EvaluationResult(version, report.seeds, report.success, report.returns, report.lengths)
     show(result, steps, False, options)
@@ -127,13 +145,30 @@ def on_another_robot(cfg: DictConfig, options: argparse.Namespace) -> DictConfig
     return cfg
 
 
-def speed_of(options: argparse.Namespace, run_dir: Path, robot: str) -> float:
-    """What was asked for; else the first deployment on this robot is slow."""
-    first = not any((run_dir / "deploy").glob(f"{robot}-*.json"))
-    speed = options.speed if options.speed is not None else options.first_speed if first else 1.0
+def speed_of(options: argparse.Namespace, run_dir: Path, robot: str, address: str) -> float:
+    """What was asked for; else slow until this robot at this address has moved without a fault."""
+    if options.speed is not None:
+        speed = options.speed
+    else:
+        speed = 1.0 if has_moved(run_dir, robot, address) else options.first_speed
     if not 0.0 < speed <= 1.0:
         raise ConfigError(f"--speed {speed}; valid: above 0, at most 1")
     return float(speed)
+
+
+def has_moved(run_dir: Path, robot: str, address: str) -> bool:
+    """Whether a whole deployment on this robot is logged: one that commanded it, of an episode or
+    more, that no fault ended. A log that cannot be read, or is of an older version, counts as none.
+    """
+    for path in (run_dir / "deploy").glob("*.json"):
+        try:
+            log = msgspec.json.decode(path.read_bytes(), type=Deployment)
+        except (OSError, ValueError, *UNREADABLE):
+            continue
+        same = (log.robot, log.address) == (robot, address)
+        if same and log.episodes > 0 and not log.fault and not log.dry_run:
+            return True
+    return False
 
 
 def slow_down(cfg: DictConfig, speed: float) -> None:
@@ -176,6 +211,8 @@ def deployment(
     version: int,
     fault: str,
     rollout: Rollout,
+    address: str,
+    dry_run: bool,
 ) -> Deployment:
     successes = sum(episode.success == 1 for episode in done)
     judged = sum(episode.success >= 0 for episode in done)
@@ -196,6 +233,8 @@ def deployment(
         lengths=[episode.steps for episode in done],
         takeovers=[episode.takeovers for episode in done],
         late_periods=rollout.late_periods,
+        address=address,
+        dry_run=dry_run,
     )
 
 
